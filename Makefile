@@ -83,8 +83,8 @@ generate: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT) ## Generate Go from t
 	@cd schemas && $(with-plugins) $(BUF) generate
 
 .PHONY: baseline
-baseline: $(BUF) ## Make today's schemas the promise that later ones are held to (on a release)
-	@cd schemas && $(BUF) build --exclude-source-info -o baseline.binpb
+baseline: $(BUF) ## Hold later schemas to today's as well (with each addition; refuses what breaks the old ones)
+	@cd schemas && $(BUF) breaking --against baseline.binpb && $(BUF) build --exclude-source-info -o baseline.binpb
 
 .PHONY: fmt
 fmt: need-go $(GOLANGCI_LINT) $(BUF) ## Format Go and schemas
@@ -99,7 +99,7 @@ clean: ## Remove what was built here; keeps the cache and the data of `make dev`
 help: ## List these
 	@awk 'BEGIN { FS = ":[^#]*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+		/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@printf '\nTools are kept in %s (TRIBUTARY_CACHE moves them).\n' '$(CACHE)'
 
 # The parts of lint.
@@ -108,10 +108,14 @@ help: ## List these
 
 lint-go: need-go $(GOLANGCI_LINT)
 	go vet ./...
-	$(GOLANGCI_LINT) run --timeout 10m
+	@$(GOLANGCI_LINT) run --timeout 10m
 
+# The baseline has every field that was ever merged: an addition that is not in it yet would go unprotected.
 lint-schemas: $(BUF)
-	cd schemas && $(BUF) lint && $(BUF) format --diff --exit-code && $(BUF) breaking --against baseline.binpb
+	@cd schemas && $(BUF) lint && $(BUF) format --diff --exit-code && $(BUF) breaking --against baseline.binpb
+	@cd schemas && $(BUF) build --exclude-source-info -o - | cmp -s - baseline.binpb || { \
+		echo 'schemas/baseline.binpb lacks an addition to the schemas: run "make baseline" and commit the result.' >&2; exit 1; }
+	@echo 'schemas keep their promises'
 
 # Generated beside and compared, so that work under way is neither overwritten nor mistaken for stale code.
 lint-generated: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT)
