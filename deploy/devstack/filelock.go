@@ -1,0 +1,57 @@
+package devstack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"time"
+)
+
+// errLocked says that another living process holds a lock; the kernel frees it whatever way that process ends.
+var errLocked = errors.New("locked by another process")
+
+// pollEvery is how often we look again where the system offers nothing to wait on.
+const pollEvery = 20 * time.Millisecond
+
+// lockTry takes the lock at path at once, or fails with errLocked. The file stays behind, unlocked: removing it would race.
+func lockTry(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's own folder
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock file: %w", err)
+	}
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		_ = file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("%s: %w", path, errLocked)
+		}
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+// lockWait takes the lock at path as soon as its holder lets go, or fails when ctx ends.
+func lockWait(ctx context.Context, path string) (unlock func(), err error) {
+	for {
+		unlock, err := lockTry(path)
+		if !errors.Is(err, errLocked) {
+			return unlock, err
+		}
+		if err := pause(ctx, pollEvery); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// pause waits, or fails when ctx ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

