@@ -38,6 +38,9 @@ func (a Account) DebitNormal() bool {
 	}
 }
 
+// accountKinds is what knownKind knows, for people.
+const accountKinds = "provider, chain, interledger, bank, expense, merchant, site, platform, tax, conversion, equity"
+
 func knownKind(kind string) bool {
 	switch kind {
 	case "provider", "chain", "interledger", "bank", "expense",

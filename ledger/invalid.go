@@ -1,5 +1,10 @@
 package ledger
 
+import (
+	"fmt"
+	"strconv"
+)
+
 // Code is a reason for which an event is invalid: one of a closed list, documented in docs/events.md.
 type Code string
 
@@ -38,4 +43,56 @@ func (i *Invalid) Error() string {
 		return string(i.Code) + ": " + i.Message
 	}
 	return string(i.Code) + " at " + i.Path + ": " + i.Message
+}
+
+func invalid(code Code, path, format string, args ...any) *Invalid {
+	return &Invalid{Code: code, Path: path, Message: fmt.Sprintf(format, args...)}
+}
+
+// maxQuotedBytes bounds what a message repeats of the input.
+const maxQuotedBytes = 48
+
+// quote shows a piece of input so that it can be stored and printed anywhere: quoted, escaped, and cut short.
+func quote[T ~string | ~[]byte](s T) string {
+	if len(s) <= maxQuotedBytes {
+		return strconv.Quote(string(s))
+	}
+	return strconv.Quote(string(s[:maxQuotedBytes])) + "… (" + strconv.Itoa(len(s)) + " bytes)"
+}
+
+// step is one name on the way to a value, with the index where it is repeated, else -1.
+type step struct {
+	name  string
+	index int
+}
+
+// maxDepth is how deep the messages of an event nest: data.lines[3].unit_price.
+const maxDepth = 4
+
+// trail is the way to the value at hand. It is kept while walking, and written out only when something is wrong there.
+type trail struct {
+	steps [maxDepth]step
+	depth int
+}
+
+func (t *trail) push(name string, index int) {
+	t.steps[t.depth] = step{name, index}
+	t.depth++
+}
+
+func (t *trail) pop() { t.depth-- }
+
+// path is the way to the field of this name, from "data" on; to the message itself where name is empty.
+func (t *trail) path(name string) string {
+	out := "data"
+	for _, s := range t.steps[:t.depth] {
+		out += "." + s.name
+		if s.index >= 0 {
+			out += "[" + strconv.Itoa(s.index) + "]"
+		}
+	}
+	if name != "" {
+		out += "." + name
+	}
+	return out
 }
