@@ -1,0 +1,143 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tributary-ledger/tributary/ledger"
+)
+
+const (
+	// linger is how long a partition's first event waits for company. While requests are under way events gather anyway, so
+	// a busy writer's batches are large without it; an idle one's event should leave at once.
+	linger = time.Millisecond
+	// writerBufferBytes bounds what a writer holds that is not acknowledged yet; publishing waits while it is full.
+	writerBufferBytes = 64 << 20
+	// writerBufferRecords bounds the same in events.
+	writerBufferRecords = 200_000
+	// batchBytes is the largest batch, uncompressed: one largest event and some, below the topics' max.message.bytes.
+	batchBytes = MaxRecordBytes + 512<<10
+)
+
+// ErrUncertain means that publishing was given up before the broker answered: the events may be in the log or not.
+// Publishing them again is safe, for an event counts once however often its id is published.
+var ErrUncertain = errors.New("it is not known whether the events are in the log; publishing them again is safe")
+
+// Writer appends events to the log: acknowledged by all in-sync replicas, each exactly once for each time it is published,
+// and in order for each key. Its methods may be called at once from many goroutines.
+type Writer struct {
+	config Config
+	client *kgo.Client
+}
+
+// NewWriter is a writer; it dials nothing yet. Close it when done.
+func NewWriter(config Config) (*Writer, error) {
+	client, err := NewClient(config.named("writer"), writerOptions()...)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{config: config, client: client}, nil
+}
+
+func writerOptions() []kgo.Opt {
+	return []kgo.Opt{
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)), // murmur2, as Kafka's own clients do
+		kgo.ProducerBatchCompression(kgo.Lz4Compression(), kgo.NoCompression()),
+		kgo.ProducerBatchMaxBytes(batchBytes),
+		kgo.ProducerLinger(linger),
+		kgo.MaxBufferedBytes(writerBufferBytes),
+		kgo.MaxBufferedRecords(writerBufferRecords),
+	}
+}
+
+// Publish appends one valid event and returns; it waits only while the buffer is full. done is called exactly once, from
+// another goroutine and soon (it must not block): with the event's position once it is acknowledged, or with why it was
+// not. It retries for as long as ctx lives; done comes when the outcome is known, even if ctx ends before.
+func (w *Writer) Publish(ctx context.Context, event *ledger.Event, done func(Position, error)) {
+	record, invalid := Encode(event)
+	if invalid != nil {
+		done(Position{}, invalid)
+		return
+	}
+	w.client.Produce(ctx, record, func(r *kgo.Record, err error) {
+		if err != nil {
+			done(Position{}, w.explain(event, r, err))
+			return
+		}
+		done(position(r), nil)
+	})
+}
+
+// PublishAll appends valid events and waits until each is acknowledged; positions are in the events' order. On an error
+// some may be in the log: those whose position has an Offset that is not -1. When ctx ends while events are under way the
+// error is ErrUncertain.
+func (w *Writer) PublishAll(ctx context.Context, events []*ledger.Event) ([]Position, error) {
+	records, err := encodeAll(events)
+	if err != nil {
+		return nil, err
+	}
+	all := newGathering(len(records))
+	for i, record := range records {
+		w.client.Produce(ctx, record, func(r *kgo.Record, err error) {
+			if err != nil {
+				err = w.explain(events[i], r, err)
+			}
+			all.done(i, position(r), err)
+		})
+	}
+	return all.wait(ctx)
+}
+
+// encodeAll refuses all where one is refused, so that nothing is written then.
+func encodeAll(events []*ledger.Event) ([]*kgo.Record, error) {
+	records := make([]*kgo.Record, len(events))
+	for i, event := range events {
+		record, invalid := Encode(event)
+		if invalid != nil {
+			return nil, fmt.Errorf("event %s, number %d of %d: %w", event.ID, i+1, len(events), invalid)
+		}
+		records[i] = record
+	}
+	return records, nil
+}
+
+// Flush waits until everything that was published is acknowledged or refused.
+func (w *Writer) Flush(ctx context.Context) error {
+	if err := w.client.Flush(ctx); err != nil {
+		return fmt.Errorf("wait for Kafka to acknowledge: %w: %w", ErrUncertain, err)
+	}
+	return nil
+}
+
+// Buffered is how many events are not acknowledged yet.
+func (w *Writer) Buffered() int64 { return w.client.BufferedProduceRecords() }
+
+// Close gives up what is not acknowledged (Flush first) and ends the connections.
+func (w *Writer) Close() { w.client.Close() }
+
+func (w *Writer) explain(event *ledger.Event, r *kgo.Record, err error) error {
+	return explainProduce(w.config, event, r.Topic, err)
+}
+
+// explainProduce says what happened to an event that was not acknowledged, and what to do.
+func explainProduce(config Config, event *ledger.Event, topic string, err error) error {
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition), errors.Is(err, kerr.UnknownTopicID):
+		return fmt.Errorf("topic %s is not there; `tributary migrate` creates the topics: %w", topic, err)
+	case errors.Is(err, kerr.MessageTooLarge), errors.Is(err, kerr.RecordListTooLarge):
+		return fmt.Errorf("event %s is larger than the broker takes; set max.message.bytes=%d on topic %s: %w",
+			event.ID, TopicMaxMessageBytes, topic, err)
+	case isFenced(err):
+		return fmt.Errorf("event %s: %w: %w", event.ID, ErrFenced, err)
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded), errors.Is(err, kgo.ErrClientClosed):
+		return fmt.Errorf("event %s was not acknowledged by %v in time: %w: %w", event.ID, config.Brokers, ErrUncertain, err)
+	default:
+		return fmt.Errorf("event %s was not acknowledged by topic %s: %w", event.ID, topic, err)
+	}
+}
