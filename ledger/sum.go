@@ -31,3 +31,11 @@ func (s *Sum) Big() *big.Int {
 
 // String is the shortest decimal.
 func (s *Sum) String() string { return FormatUnits(s.Big()) }
+
+// DivMod divides the sum by a divisor in place and returns the remainder.
+func (s *Sum) DivMod(divisor uint64) (remainder uint64) {
+	for i := len(s) - 1; i >= 0; i-- {
+		s[i], remainder = bits.Div64(remainder, s[i], divisor)
+	}
+	return remainder
+}

@@ -1,0 +1,107 @@
+package balances
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/postgres"
+)
+
+// writes are a batch's rows, encoded.
+type writes struct {
+	generation postgres.Generation
+	entries    *postgres.Rows
+	totals     []total
+}
+
+const entryColumns = `(event_id, occurred_at, recorded_at, kafka_offset, account, entry, "partition",
+	topic, event_type, credit, amount, reference)`
+
+func entryRows(records []eventlog.Record, entries []entry, labels map[string]int16) *postgres.Rows {
+	const columns, rowBytes = 12, 170
+	rows := postgres.NewRows(len(entries), rowBytes)
+	for _, e := range entries {
+		record := &records[e.record]
+		rows.Row(columns)
+		rows.UUID(record.Event.ID)
+		rows.Time(record.Event.Time)
+		rows.Time(record.RecordedAt)
+		rows.Int8(record.Offset)
+		rows.Int4(e.account)
+		rows.Int4(e.number)
+		rows.Int4(record.Partition)
+		rows.Int2(labels[record.Topic])
+		rows.Int2(labels[string(record.Event.Type)])
+		rows.Bool(e.credit)
+		rows.Amount(e.amount)
+		rows.Text(record.Event.Subject)
+	}
+	return rows
+}
+
+const addTotals = `
+	INSERT INTO %[1]s AS t (account, topic, "partition", debits, credits)
+	SELECT * FROM unnest($1::int4[], $2::int2[], $3::int4[], $4::numeric[], $5::numeric[])
+	ON CONFLICT (account, topic, "partition") DO UPDATE
+	SET debits = t.debits + excluded.debits, credits = t.credits + excluded.credits`
+
+// Write copies the entries and adds to the totals.
+func (w *writes) Write(ctx context.Context, tx pgx.Tx) error {
+	if len(w.totals) == 0 {
+		return nil
+	}
+	if err := postgres.Copy(ctx, tx, w.generation.Table("entries")+" "+entryColumns, w.entries); err != nil {
+		return fmt.Errorf("copy entries: %w", err)
+	}
+	n := len(w.totals)
+	accounts, topics := postgres.NewArray(postgres.OIDInt4, n, 4), postgres.NewArray(postgres.OIDInt2, n, 2)
+	partitions := postgres.NewArray(postgres.OIDInt4, n, 4)
+	debits, credits := postgres.NewArray(postgres.OIDNumeric, n, 24), postgres.NewArray(postgres.OIDNumeric, n, 24)
+	for i := range w.totals {
+		t := &w.totals[i]
+		accounts.Next().Int4(t.account)
+		topics.Next().Int2(t.topic)
+		partitions.Next().Int4(t.partition)
+		debits.Next().Sum(t.debits)
+		credits.Next().Sum(t.credits)
+	}
+	sql := fmt.Sprintf(addTotals, w.generation.Table("totals"))
+	if err := postgres.Exec(ctx, tx, sql, accounts, topics, partitions, debits, credits); err != nil {
+		return fmt.Errorf("add to the totals: %w", err)
+	}
+	return nil
+}
+
+// KeepConflicts lists events that came under a taken id with another content.
+func (p *Projection) KeepConflicts(
+	ctx context.Context, tx pgx.Tx, generation postgres.Generation, conflicts []postgres.Conflict,
+) error {
+	sql := "INSERT INTO " + generation.Table("conflicts") + ` (event_id, topic, "partition", kafka_offset,
+		kept_topic, kept_partition, kept_kafka_offset, kept, refused) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	for _, c := range conflicts {
+		var kept any
+		if p.lookup != nil {
+			event, err := p.lookup(ctx, c.Kept)
+			if err != nil {
+				return fmt.Errorf("read the event at %s, which a conflict refers to: %w", c.Kept, err)
+			}
+			kept = document(event)
+		}
+		at := c.Refused.Position
+		if _, err := tx.Exec(ctx, sql, c.Refused.Event.ID, at.Topic, at.Partition, at.Offset,
+			c.Kept.Topic, c.Kept.Partition, c.Kept.Offset, kept, document(c.Refused.Event)); err != nil {
+			return fmt.Errorf("list the conflict at %s: %w", at, err)
+		}
+	}
+	return nil
+}
+
+// document is the event as CloudEvents JSON, its ledger always named.
+func document(event *ledger.Event) json.RawMessage {
+	return ledger.AppendJSON(nil, event)
+}

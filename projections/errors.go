@@ -1,0 +1,33 @@
+package projections
+
+import (
+	"fmt"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// FencedError says that the store refused a commit because the caller does not own these partitions any more.
+type FencedError struct {
+	Partitions []eventlog.TopicPartition
+}
+
+// Error names the partitions.
+func (e *FencedError) Error() string {
+	return fmt.Sprintf("another owner has taken over %v: this one's commit was refused", e.Partitions)
+}
+
+// RefusedError says that the store, or the fold, cannot take a batch of valid events. That is a bug of ours, never a bad
+// event, and trying again cannot help.
+type RefusedError struct {
+	Batch Batch
+	Err   error
+}
+
+// Error names the place and the cause.
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("the store refused valid events at %s: %v; "+
+		"the projector stops here and loses nothing: mend the cause and start it again", e.Batch, e.Err)
+}
+
+// Unwrap gives the cause.
+func (e *RefusedError) Unwrap() error { return e.Err }

@@ -1,0 +1,164 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// Health knows whether a runner does its work, and if not, why.
+type Health struct {
+	stuckAfter time.Duration
+
+	mu         sync.Mutex
+	member     bool
+	partitions int
+	failures   map[string]failure
+	places     map[eventlog.TopicPartition]*place
+	behindFrom time.Time
+}
+
+type failure struct {
+	err   error
+	since time.Time
+}
+
+// place is how far a partition is in, and how far the log goes.
+type place struct {
+	next, end  int64
+	recordedAt time.Time
+}
+
+// Lag is how far a partition is behind.
+type Lag struct {
+	// Events counts offsets, which is a little more than events where transactions are used.
+	Events int64
+	// Time is the age of the last committed record while there is lag, else 0.
+	Time time.Duration
+}
+
+func newHealth(stuckAfter time.Duration) *Health {
+	return &Health{
+		stuckAfter: stuckAfter,
+		failures:   map[string]failure{},
+		places:     map[eventlog.TopicPartition]*place{},
+	}
+}
+
+// Ready is nil while the runner is a member of its group, retries nothing, and gets on; else it says why not.
+func (h *Health) Ready() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var problems []error
+	for _, kind := range slices.Sorted(maps.Keys(h.failures)) {
+		f := h.failures[kind]
+		problems = append(problems, fmt.Errorf("%s, for %s: %w", kind, time.Since(f.since).Round(time.Second), f.err))
+	}
+	if len(problems) == 0 && !h.member {
+		problems = append(problems, errors.New("not yet a member of the consumer group"))
+	}
+	if !h.behindFrom.IsZero() && time.Since(h.behindFrom) > h.stuckAfter {
+		problems = append(problems, fmt.Errorf("behind, and nothing was committed for %s",
+			time.Since(h.behindFrom).Round(time.Second)))
+	}
+	return errors.Join(problems...)
+}
+
+// fail notes that something is being retried; the first failure of a kind sets its time.
+func (h *Health) fail(kind string, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	since := time.Now()
+	if before, ok := h.failures[kind]; ok {
+		since = before.since
+	}
+	h.failures[kind] = failure{err, since}
+}
+
+// mend notes that it works again.
+func (h *Health) mend(kind string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.failures, kind)
+}
+
+func (h *Health) joined() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.member = true
+}
+
+// assigned notes how many partitions are owned; 0 forgets where they were.
+func (h *Health) assigned(partitions int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.partitions = partitions
+	h.member = partitions > 0
+	if partitions == 0 {
+		clear(h.places)
+		h.behindFrom = time.Time{}
+	}
+}
+
+// committed notes progress.
+func (h *Health) committed(batch Batch) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, r := range batch.Ranges {
+		p := h.place(r.TopicPartition)
+		p.next, p.recordedAt = r.To, r.RecordedAt
+	}
+	if !h.behindFrom.IsZero() {
+		h.behindFrom = time.Now()
+	}
+}
+
+// ended notes where a partition's log ends, and returns the lag.
+func (h *Health) ended(at eventlog.TopicPartition, end int64) Lag {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.place(at).end = end
+	behind := false
+	for _, p := range h.places {
+		behind = behind || p.end > p.next
+	}
+	switch {
+	case !behind:
+		h.behindFrom = time.Time{}
+	case h.behindFrom.IsZero():
+		h.behindFrom = time.Now()
+	}
+	p := h.place(at)
+	lag := Lag{Events: max(p.end-p.next, 0)}
+	if lag.Events > 0 && !p.recordedAt.IsZero() {
+		lag.Time = time.Since(p.recordedAt)
+	}
+	return lag
+}
+
+// started notes where a new owner begins.
+func (h *Health) started(at eventlog.TopicPartition, next int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.place(at).next = next
+}
+
+func (h *Health) forget(at eventlog.TopicPartition) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.places, at)
+}
+
+func (h *Health) place(at eventlog.TopicPartition) *place {
+	p, ok := h.places[at]
+	if !ok {
+		p = &place{}
+		h.places[at] = p
+	}
+	return p
+}

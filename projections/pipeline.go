@@ -1,0 +1,215 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// poll reads what has arrived, decodes and prepares it, and hands it to the committer.
+func (s *session) poll(ctx context.Context) error {
+	defer close(s.changes)
+	for {
+		fetches := s.client.PollRecords(ctx, s.settings.BatchEvents)
+		if err := s.pollError(ctx, fetches); err != nil {
+			return err
+		}
+		batch := s.batch(fetches)
+		if len(batch.Ranges) > 0 {
+			s.inFlight.Add(1)
+		}
+		s.client.AllowRebalance()
+		if len(batch.Ranges) == 0 {
+			continue
+		}
+		if err := s.handOver(ctx, batch); err != nil {
+			s.inFlight.Done()
+			return err
+		}
+	}
+}
+
+func (s *session) handOver(ctx context.Context, batch Batch) error {
+	var change Change
+	err := s.retry(ctx, "prepare", func(ctx context.Context) error {
+		var err error
+		change, err = s.store.Prepare(ctx, batch)
+		return err //nolint:wrapcheck // The store says what it was doing.
+	})
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		// The committer finds out which event it is.
+		change, err = brokenChange{err}, nil
+	}
+	if err != nil {
+		return err
+	}
+	select {
+	case s.changes <- pending{batch, change}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// brokenChange is a batch that could not be folded.
+type brokenChange struct{ err error }
+
+// Commit gives the error of the fold.
+func (b brokenChange) Commit(context.Context) (Committed, error) { return Committed{}, b.err }
+
+// pollError tells apart what ends the session from what the client retries by itself.
+func (s *session) pollError(ctx context.Context, fetches kgo.Fetches) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	for _, failed := range fetches.Errors() {
+		p := eventlog.TopicPartition{Topic: failed.Topic, Partition: failed.Partition}
+		err := eventlog.ExplainFetch(p, failed.Err)
+		if eventlog.Classify(err) != eventlog.KindRetriable {
+			return err //nolint:wrapcheck // It is a sentence for operators.
+		}
+		s.metrics.retries.WithLabelValues("fetch").Inc()
+		s.health.fail("fetch", err)
+		s.log.Warn("cannot read; the client tries again", "err", err)
+	}
+	if len(fetches.Errors()) == 0 {
+		s.health.mend("fetch")
+	}
+	return nil
+}
+
+// batch decodes fetched records and marks out their ranges, under the owners' epochs.
+func (s *session) batch(fetches kgo.Fetches) Batch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	batch := Batch{Records: make([]eventlog.Record, 0, fetches.NumRecords())}
+	ranges := map[eventlog.TopicPartition]int{}
+	fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
+		p := eventlog.TopicPartition{Topic: fetched.Topic, Partition: fetched.Partition}
+		owner, ok := s.owned[p]
+		if !ok || len(fetched.Records) == 0 {
+			return
+		}
+		for _, record := range fetched.Records {
+			batch.Records = append(batch.Records, eventlog.Decode(record))
+		}
+		last := &batch.Records[len(batch.Records)-1]
+		at, seen := ranges[p]
+		if !seen {
+			at = len(batch.Ranges)
+			ranges[p] = at
+			batch.Ranges = append(batch.Ranges, Range{
+				TopicPartition: p, From: owner.NextOffset, Epoch: owner.Epoch, Generation: owner.Generation,
+			})
+		}
+		r := &batch.Ranges[at]
+		r.To, r.LeaderEpoch, r.RecordedAt = last.Offset+1, last.LeaderEpoch, last.RecordedAt
+		owner.NextOffset = r.To
+	})
+	return batch
+}
+
+// commit puts changes in, one after the other.
+func (s *session) commit(ctx context.Context) error {
+	for next := range s.changes {
+		err := s.commitOne(ctx, next)
+		s.inFlight.Done()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commitOne commits a change. One that the store refuses is cut in halves until the event that it refuses stands alone:
+// all before it is in, and the error names its position.
+func (s *session) commitOne(ctx context.Context, next pending) error {
+	started := time.Now()
+	var committed Committed
+	err := s.retry(ctx, "commit", func(ctx context.Context) error {
+		ctx, cancel := context.WithTimeout(ctx, s.settings.CommitTimeout)
+		defer cancel()
+		var err error
+		committed, err = next.change.Commit(ctx)
+		return err //nolint:wrapcheck // The store says what it was doing.
+	})
+	var refused *RefusedError
+	if errors.As(err, &refused) {
+		refused.Batch = next.batch
+		return s.commitHalves(ctx, next.batch, err)
+	}
+	if err != nil {
+		return err
+	}
+	s.metrics.observe(next.batch, committed, time.Since(started))
+	s.health.committed(next.batch)
+	return nil
+}
+
+func (s *session) commitHalves(ctx context.Context, batch Batch, refusal error) error {
+	first, second, ok := batch.Halve()
+	if !ok {
+		return refusal
+	}
+	for _, half := range []Batch{first, second} {
+		change, err := s.store.Prepare(ctx, half)
+		var refused *RefusedError
+		switch {
+		case errors.As(err, &refused):
+			change = brokenChange{err}
+		case err != nil:
+			return fmt.Errorf("prepare half of a refused batch: %w", err)
+		}
+		if err := s.commitOne(ctx, pending{half, change}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lagInterval is how often the end of the log is read, for the lag.
+const lagInterval = 2 * time.Second
+
+// watchLag compares the ends of the log with what is committed.
+func (s *session) watchLag(ctx context.Context) error {
+	admin := kadm.NewClient(s.client)
+	ticker := time.NewTicker(lagInterval)
+	defer ticker.Stop()
+	for {
+		ends, err := admin.ListCommittedOffsets(ctx, s.store.Definition().Topics...)
+		if err == nil {
+			s.health.mend("brokers")
+			s.noteEnds(ends)
+		} else if ctx.Err() == nil {
+			s.metrics.retries.WithLabelValues("brokers").Inc()
+			s.health.fail("brokers", fmt.Errorf("read the end of the log: %w", err))
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-ticker.C:
+		}
+	}
+}
+
+// noteEnds tells health and metrics how far the session is behind. To be a member without partitions is to be well, too:
+// there may be more copies than partitions.
+func (s *session) noteEnds(ends kadm.ListedOffsets) {
+	if _, generation := s.client.GroupMetadata(); generation >= 0 {
+		s.health.joined()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := range s.owned {
+		if end, ok := ends.Lookup(p.Topic, p.Partition); ok && end.Err == nil {
+			s.metrics.lag(p, s.health.ended(p, end.Offset))
+		}
+	}
+}

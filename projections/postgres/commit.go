@@ -1,0 +1,163 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
+)
+
+// change is a batch on its way into Postgres.
+type change struct {
+	store      *Store
+	batch      projections.Batch
+	generation Generation
+	topics     map[string]int16
+
+	records   []eventlog.Record
+	ids       []identified
+	conflicts []Conflict
+	writes    Writes
+	committed projections.Committed
+}
+
+// errFence says that the fence hit fewer rows than there are ranges.
+var errFence = errors.New("the fence refused")
+
+// Commit does the batch in one transaction. It works on a copy of itself, so that a failed try leaves no trace.
+func (c *change) Commit(ctx context.Context) (projections.Committed, error) {
+	try := *c
+	try.conflicts = append([]Conflict(nil), c.conflicts...)
+	err := try.transact(ctx)
+	switch {
+	case err == nil:
+		return try.committed, nil
+	case errors.Is(err, errFence):
+		return projections.Committed{}, c.findOut(ctx)
+	case refuses(err):
+		return projections.Committed{}, &projections.RefusedError{Batch: c.batch, Err: err}
+	default:
+		var refused *projections.RefusedError
+		if errors.As(err, &refused) {
+			return projections.Committed{}, &projections.RefusedError{Batch: c.batch, Err: refused.Err}
+		}
+		return projections.Committed{}, explain(err)
+	}
+}
+
+// transact runs the steps. After an error nothing is rolled back in an orderly way: the connection is closed, as it would
+// be by a crash, because its state is unknown.
+func (c *change) transact(ctx context.Context) error {
+	conn, err := c.store.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("get a connection: %w", err)
+	}
+	defer conn.Release()
+	if err := c.steps(ctx, conn); err != nil {
+		_ = conn.Conn().PgConn().Close(context.WithoutCancel(ctx))
+		return err
+	}
+	return nil
+}
+
+func (c *change) steps(ctx context.Context, conn *pgxpool.Conn) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	steps := []struct {
+		name string
+		do   func(context.Context, pgx.Tx) error
+	}{
+		{"fence", c.fence},
+		{"identity", c.identities},
+		{"rows", c.write},
+		{"commit", func(ctx context.Context, tx pgx.Tx) error { return tx.Commit(ctx) }},
+		{"answer", func(context.Context, pgx.Tx) error { return nil }},
+	}
+	for _, step := range steps {
+		if err := c.store.options.Step(ctx, step.name); err != nil {
+			return fmt.Errorf("stopped before the step %s: %w", step.name, err)
+		}
+		if err := step.do(ctx, tx); err != nil {
+			return fmt.Errorf("%s of %s at %s: %w", step.name, c.store.Definition().Name, c.batch, err)
+		}
+	}
+	return nil
+}
+
+const fenceSQL = `
+	UPDATE tributary.progress SET next_offset = u.upto, leader_epoch = u.leader, recorded_at = u.recorded
+	FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::int4[], $8::timestamptz[])
+	     u(t, p, start, upto, owner, leader, recorded)
+	WHERE generation = $1 AND topic = u.t AND "partition" = u.p AND next_offset = u.start AND epoch = u.owner`
+
+// fence moves the offsets on, from where this batch starts and under this owner's epoch, or refuses.
+func (c *change) fence(ctx context.Context, tx pgx.Tx) error {
+	n := len(c.batch.Ranges)
+	topics, partitions, recorded := make([]string, n), make([]int32, n), make([]time.Time, n)
+	from, to, epochs, leaders := make([]int64, n), make([]int64, n), make([]int64, n), make([]int32, n)
+	for i, r := range c.batch.Ranges {
+		topics[i], partitions[i], recorded[i] = r.Topic, r.Partition, r.RecordedAt
+		from[i], to[i], epochs[i], leaders[i] = r.From, r.To, r.Epoch, r.LeaderEpoch
+	}
+	tag, err := tx.Exec(ctx, fenceSQL, c.generation.Number, topics, partitions, from, to, epochs, leaders, recorded)
+	if err != nil {
+		return fmt.Errorf("move the offsets: %w", err)
+	}
+	if tag.RowsAffected() != int64(n) {
+		return errFence
+	}
+	return nil
+}
+
+// identities claims the ids; where some are taken the batch is folded anew without those events.
+func (c *change) identities(ctx context.Context, tx pgx.Tx) error {
+	allNew, err := c.claimIdentities(ctx, tx)
+	if err != nil || allNew {
+		return err
+	}
+	if err := c.dropTaken(ctx, tx); err != nil {
+		return err
+	}
+	c.writes, err = c.store.fold(ctx, c.generation, c.records)
+	return err
+}
+
+func (c *change) write(ctx context.Context, tx pgx.Tx) error {
+	if err := c.writes.Write(ctx, tx); err != nil {
+		return err //nolint:wrapcheck // steps names the place.
+	}
+	keeper, ok := c.store.projection.(ConflictKeeper)
+	if !ok || len(c.conflicts) == 0 {
+		return nil
+	}
+	return keeper.KeepConflicts(ctx, tx, c.generation, c.conflicts) //nolint:wrapcheck // steps names the place.
+}
+
+// findOut reads the progress after a refusal: nil if the batch is in, by an earlier try of this owner whose answer was
+// lost; else whose turn it is not.
+func (c *change) findOut(ctx context.Context) error {
+	var fenced projections.FencedError
+	for _, r := range c.batch.Ranges {
+		var epoch, next int64
+		err := c.store.pool.QueryRow(ctx, `SELECT epoch, next_offset FROM tributary.progress
+			WHERE generation = $1 AND topic = $2 AND "partition" = $3`, r.Generation, r.Topic, r.Partition).Scan(&epoch, &next)
+		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
+			return fmt.Errorf("read the progress after a refusal: %w", explain(err))
+		}
+		if epoch != r.Epoch || next != r.To {
+			fenced.Partitions = append(fenced.Partitions, r.TopicPartition)
+		}
+	}
+	if len(fenced.Partitions) == 0 {
+		return nil
+	}
+	return &fenced
+}

@@ -1,0 +1,130 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Dictionary gives short integers to names that stand in many rows, from a table (id, columns…) with a unique key over
+// the columns. A name's number never changes, so it is cached. New names are added in a transaction of their own, before
+// the one that uses them: two owners that meet the same new name do not wait for each other's batch.
+type Dictionary[K comparable] struct {
+	pool    *pgxpool.Pool
+	table   string
+	columns []string
+	split   func(K) []string
+	clone   func(K) K
+
+	mu  sync.Mutex
+	ids map[K]int32
+}
+
+// maxCached bounds a dictionary's memory; past it the cache starts anew.
+const maxCached = 2_000_000
+
+// NewDictionary opens the dictionary in a table; split gives a name's values for the columns, in their order, and clone
+// a copy that shares no memory with the batch the name came from.
+func NewDictionary[K comparable](
+	pool *pgxpool.Pool, table string, columns []string, split func(K) []string, clone func(K) K,
+) *Dictionary[K] {
+	return &Dictionary[K]{pool: pool, table: table, columns: columns, split: split, clone: clone, ids: map[K]int32{}}
+}
+
+// Resolve returns the numbers of the names, adding what is new.
+func (d *Dictionary[K]) Resolve(ctx context.Context, names []K) ([]int32, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.ids) > maxCached {
+		clear(d.ids)
+	}
+	var missing []K
+	seen := map[K]bool{}
+	for _, name := range names {
+		if _, ok := d.ids[name]; !ok && !seen[name] {
+			seen[name] = true
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) > 0 {
+		if err := d.add(ctx, missing); err != nil {
+			return nil, err
+		}
+	}
+	ids := make([]int32, len(names))
+	for i, name := range names {
+		ids[i] = d.ids[name]
+	}
+	return ids, nil
+}
+
+// add looks the names up, inserts those that are not there, and caches their numbers.
+func (d *Dictionary[K]) add(ctx context.Context, names []K) error {
+	slices.SortFunc(names, func(a, b K) int { return slices.Compare(d.split(a), d.split(b)) })
+	columns := make([][]string, len(d.columns))
+	for _, name := range names {
+		for i, value := range d.split(name) {
+			columns[i] = append(columns[i], value)
+		}
+	}
+	arguments := make([]any, len(columns))
+	for i := range columns {
+		arguments[i] = columns[i]
+	}
+	if _, err := d.pool.Exec(ctx, d.insertSQL(), arguments...); err != nil {
+		return fmt.Errorf("add names to %s: %w", d.table, explain(err))
+	}
+	rows, err := d.pool.Query(ctx, d.selectSQL(), arguments...)
+	if err != nil {
+		return fmt.Errorf("read the numbers of names in %s: %w", d.table, err)
+	}
+	defer rows.Close()
+	found := 0
+	for rows.Next() {
+		var index, id int32
+		if err := rows.Scan(&index, &id); err != nil {
+			return fmt.Errorf("read a number of %s: %w", d.table, err)
+		}
+		d.ids[d.clone(names[index-1])] = id
+		found++
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read the numbers of names in %s: %w", d.table, err)
+	}
+	if found != len(names) {
+		return fmt.Errorf("%s gave %d numbers for %d names", d.table, found, len(names))
+	}
+	return nil
+}
+
+func (d *Dictionary[K]) unnest() string {
+	casts := make([]string, len(d.columns))
+	for i := range d.columns {
+		casts[i] = fmt.Sprintf("$%d::text[]", i+1)
+	}
+	return "unnest(" + strings.Join(casts, ", ") + ")"
+}
+
+// insertSQL leaves out names that are there, because a conflict would use up a number.
+func (d *Dictionary[K]) insertSQL() string {
+	list := strings.Join(d.columns, ", ")
+	return fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM %s u(%s) WHERE NOT EXISTS (SELECT FROM %s t WHERE %s) ON CONFLICT DO NOTHING",
+		d.table, list, d.unnest(), list, d.table, d.match())
+}
+
+func (d *Dictionary[K]) selectSQL() string {
+	return fmt.Sprintf("SELECT u.ordinal::int4, t.id FROM %s WITH ORDINALITY u(%s, ordinal) JOIN %s t ON %s",
+		d.unnest(), strings.Join(d.columns, ", "), d.table, d.match())
+}
+
+func (d *Dictionary[K]) match() string {
+	terms := make([]string, len(d.columns))
+	for i, column := range d.columns {
+		terms[i] = fmt.Sprintf("t.%s = u.%s", column, column)
+	}
+	return strings.Join(terms, " AND ")
+}

@@ -1,0 +1,118 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tributary-ledger/tributary/projections"
+)
+
+// Live is the number of the generation that readers see.
+func Live(ctx context.Context, pool *pgxpool.Pool, projection string) (int32, error) {
+	var number int32
+	err := pool.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1`, projection).Scan(&number)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return 0, fmt.Errorf("%s has no live generation: run `tributary migrate`", projection)
+	case err != nil:
+		return 0, fmt.Errorf("read the live generation of %s: %w", projection, explain(err))
+	default:
+		return number, nil
+	}
+}
+
+// CreateGeneration makes a new, empty build of a projection's tables and attaches it. Nobody reads it until a Swap.
+func CreateGeneration(ctx context.Context, pool *pgxpool.Pool, projection Projection) (int32, error) {
+	var number int32
+	err := inTx(ctx, pool, func(tx pgx.Tx) error {
+		var err error
+		number, err = createGeneration(ctx, tx, projection)
+		return err
+	})
+	return number, err
+}
+
+func createGeneration(ctx context.Context, tx pgx.Tx, projection Projection) (int32, error) {
+	definition := projection.Definition()
+	generation := Generation{Schema: definition.Name}
+	err := tx.QueryRow(ctx, `INSERT INTO tributary.generations (projection, version) VALUES ($1, $2) RETURNING generation`,
+		definition.Name, definition.Version).Scan(&generation.Number)
+	if err != nil {
+		return 0, fmt.Errorf("number a generation of %s: %w", definition.Name, err)
+	}
+	for _, table := range projection.Tables() {
+		for _, statement := range leafStatements(generation, table) {
+			if _, err := tx.Exec(ctx, statement); err != nil {
+				return 0, fmt.Errorf("make %s: %w", generation.Table(table.Name), err)
+			}
+		}
+	}
+	return generation.Number, nil
+}
+
+// leafStatements make a table's leaf. The CHECK lets ATTACH skip its scan, so that it holds its lock for a moment only.
+func leafStatements(generation Generation, table Table) []string {
+	parent, leaf := generation.Schema+"."+table.Name, generation.Table(table.Name)
+	with := ""
+	if table.With != "" {
+		with = " WITH (" + table.With + ")"
+	}
+	statements := []string{
+		fmt.Sprintf("CREATE TABLE %s (LIKE %s INCLUDING ALL)%s", leaf, parent, with),
+		fmt.Sprintf("ALTER TABLE %s ALTER generation SET DEFAULT %d", leaf, generation.Number),
+		fmt.Sprintf("ALTER TABLE %s ADD CONSTRAINT one_generation CHECK (generation = %d)", leaf, generation.Number),
+	}
+	for _, key := range table.Keys {
+		statements = append(statements, fmt.Sprintf("ALTER TABLE %s ADD %s", leaf, key))
+	}
+	for _, index := range table.Indexes {
+		statements = append(statements, fmt.Sprintf("CREATE INDEX ON %s %s", leaf, index))
+	}
+	return append(statements,
+		fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES IN (%d)", parent, leaf, generation.Number))
+}
+
+// ErrBehind says that a generation cannot become live yet: a reader would see time go back.
+var ErrBehind = errors.New("the generation is behind the live one")
+
+// Swap makes a generation live, if it is as far as the live one on every partition; else it returns ErrBehind and changes
+// nothing. The owners of both are fenced, so that they look again which one is live.
+func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, to int32) error {
+	return inTx(ctx, pool, func(tx pgx.Tx) error {
+		var from int32
+		err := tx.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1 FOR UPDATE`,
+			projection.Name).Scan(&from)
+		if err != nil {
+			return fmt.Errorf("lock the live generation of %s: %w", projection.Name, err)
+		}
+		if _, err := tx.Exec(ctx, `SELECT FROM tributary.progress WHERE generation = ANY($1)
+			ORDER BY generation, topic, "partition" FOR UPDATE`, []int32{from, to}); err != nil {
+			return fmt.Errorf("lock the progress of both generations: %w", err)
+		}
+		var behind []string
+		if err := tx.QueryRow(ctx, `
+			SELECT coalesce(array_agg(old.topic || '/' || old."partition"), '{}') FROM tributary.progress old
+			LEFT JOIN tributary.progress new ON new.generation = $2 AND new.topic = old.topic AND new."partition" = old."partition"
+			WHERE old.generation = $1 AND old.next_offset > coalesce(new.next_offset, 0)`, from, to).Scan(&behind); err != nil {
+			return fmt.Errorf("compare the progress of both generations: %w", err)
+		}
+		if len(behind) > 0 {
+			return fmt.Errorf("generation %d of %s, at %s: %w", to, projection.Name, strings.Join(behind, ", "), ErrBehind)
+		}
+		if _, err := tx.Exec(ctx, `UPDATE tributary.progress SET epoch = epoch + 1 WHERE generation = ANY($1)`,
+			[]int32{from, to}); err != nil {
+			return fmt.Errorf("fence the owners of both generations: %w", err)
+		}
+		_, err = tx.Exec(ctx, `UPDATE tributary.live SET generation = $2, since = now() WHERE projection = $1`,
+			projection.Name, to)
+		if err != nil {
+			return fmt.Errorf("make generation %d of %s live: %w", to, projection.Name, err)
+		}
+		return nil
+	})
+}

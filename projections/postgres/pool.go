@@ -1,0 +1,116 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// Open connects to Postgres at a URL as projectors need it: commits are durable before they are answered, whatever the
+// server's default, and a session that stalls inside a transaction is ended by the server, so that it cannot hold a
+// partition for ever. It does not wait for the server.
+func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, fmt.Errorf("the Postgres URL is not one: %w", err)
+	}
+	parameters := config.ConnConfig.RuntimeParams
+	parameters["synchronous_commit"] = "on"
+	parameters["transaction_timeout"] = "60s"
+	parameters["timezone"] = "UTC"
+	if parameters["application_name"] == "" {
+		parameters["application_name"] = "tributary"
+	}
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("open the Postgres pool: %w", err)
+	}
+	return pool, nil
+}
+
+// SQLSTATEs that the store acts on.
+const (
+	stateUniqueViolation  = "23505"
+	stateUndefinedTable   = "42P01"
+	stateInvalidSchema    = "3F000"
+	classDataException    = "22"
+	classConstraint       = "23"
+	classLimitExceeded    = "54"
+	stateLockNotAvailable = "55P03"
+)
+
+func sqlState(err error) string {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) {
+		return refused.Code
+	}
+	return ""
+}
+
+// refuses tells whether the server said that it cannot take these values: trying again cannot help.
+func refuses(err error) bool {
+	state := sqlState(err)
+	if len(state) < 2 {
+		return false
+	}
+	switch state[:2] {
+	case classDataException, classConstraint, classLimitExceeded:
+		return true
+	default:
+		return false
+	}
+}
+
+// explain adds what to do to errors whose text does not say.
+func explain(err error) error {
+	switch sqlState(err) {
+	case stateUndefinedTable, stateInvalidSchema:
+		return fmt.Errorf("%w (the tables are not there: run `tributary migrate`)", err)
+	default:
+		return err
+	}
+}
+
+// inTx runs f in a transaction. After an error the connection is rolled back or, if that fails, thrown away.
+func inTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
+	if err := pgx.BeginFunc(ctx, pool, f); err != nil {
+		return explain(err)
+	}
+	return nil
+}
+
+// execBinary runs a statement whose parameters are arrays in binary form, and returns how many rows it touched.
+func execBinary(ctx context.Context, tx pgx.Tx, sql string, parameters ...[]byte) (int64, error) {
+	formats := make([]int16, len(parameters))
+	for i := range formats {
+		formats[i] = pgx.BinaryFormatCode
+	}
+	result := tx.Conn().PgConn().ExecParams(ctx, sql, parameters, nil, formats, nil).Read()
+	if result.Err != nil {
+		return 0, result.Err //nolint:wrapcheck // Callers say what they were doing.
+	}
+	return result.CommandTag.RowsAffected(), nil
+}
+
+// Exec runs a statement with array parameters within a change's transaction.
+func Exec(ctx context.Context, tx pgx.Tx, sql string, arrays ...*Array) error {
+	parameters := make([][]byte, len(arrays))
+	for i, a := range arrays {
+		parameters[i] = a.Parameter()
+	}
+	_, err := execBinary(ctx, tx, sql, parameters...)
+	return err
+}
+
+// Copy puts rows into a table (columns) within a change's transaction.
+func Copy(ctx context.Context, tx pgx.Tx, tableAndColumns string, rows *Rows) error {
+	if rows.Len() == 0 {
+		return nil
+	}
+	_, err := tx.Conn().PgConn().CopyFrom(ctx, rows.Reader(), "COPY "+tableAndColumns+" FROM STDIN BINARY")
+	return err //nolint:wrapcheck // Callers say what they were doing.
+}

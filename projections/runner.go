@@ -1,0 +1,177 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// Runner feeds a store from the log until it is told to stop. Any number of runners of one projection, in any processes,
+// share its partitions.
+type Runner struct {
+	store    Store
+	kafka    eventlog.Config
+	settings Settings
+	log      *slog.Logger
+	metrics  *metrics
+	health   *Health
+}
+
+// Settings tune a runner; the zero value is right for most.
+type Settings struct {
+	// BatchEvents is the most records in a batch; 0 means 20,000.
+	BatchEvents int
+	// FetchBytes is the most bytes (as compressed) that a broker may send ahead; 0 means 16 MiB. With it memory is
+	// bounded, whatever the lag.
+	FetchBytes int32
+	// SessionTimeout is how long a silent owner keeps its partitions; 0 means 10 s.
+	SessionTimeout time.Duration
+	// CommitTimeout bounds one try at a commit; 0 means 2 minutes.
+	CommitTimeout time.Duration
+	// StuckAfter is how long a projector may have lag and commit nothing until it is not ready; 0 means 60 s.
+	StuckAfter time.Duration
+	// RetryMax is the longest pause between tries; 0 means 15 s.
+	RetryMax time.Duration
+	// Registerer takes the metrics; nil means nobody does.
+	Registerer prometheus.Registerer
+	// Logger is told what an operator wants to know; nil means nobody is.
+	Logger *slog.Logger
+}
+
+func (s Settings) withDefaults() Settings {
+	const (
+		batchEvents = 20_000
+		fetchBytes  = 16 << 20
+	)
+	setDefault(&s.BatchEvents, batchEvents)
+	setDefault(&s.FetchBytes, fetchBytes)
+	setDefault(&s.SessionTimeout, 10*time.Second)
+	setDefault(&s.CommitTimeout, 2*time.Minute)
+	setDefault(&s.StuckAfter, time.Minute)
+	setDefault(&s.RetryMax, 15*time.Second)
+	if s.Logger == nil {
+		s.Logger = slog.New(slog.DiscardHandler)
+	}
+	return s
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// NewRunner makes a runner; Run starts it.
+func NewRunner(store Store, kafka eventlog.Config, settings Settings) *Runner {
+	settings = settings.withDefaults()
+	name := store.Definition().Name
+	kafka.ClientID = "tributary-" + name
+	return &Runner{
+		store: store, kafka: kafka, settings: settings,
+		log:     settings.Logger.With("projection", name),
+		metrics: newMetrics(settings.Registerer, store.Definition()),
+		health:  newHealth(settings.StuckAfter),
+	}
+}
+
+// Health tells how the runner is doing.
+func (r *Runner) Health() *Health { return r.health }
+
+// Run consumes until the context ends, which is no error, or until a bug stops it: a *RefusedError. All else it retries
+// for as long as it takes, and says so in the log, in metrics, and in Health.
+func (r *Runner) Run(ctx context.Context) error {
+	pause := r.newPause()
+	for ctx.Err() == nil {
+		started := time.Now()
+		err := r.session(ctx)
+		if ctx.Err() != nil {
+			break
+		}
+		var refused *RefusedError
+		if errors.As(err, &refused) {
+			r.health.fail("refused", err)
+			r.log.Error("stopping: this is a bug", "err", err)
+			return err
+		}
+		if time.Since(started) > time.Minute {
+			pause = r.newPause()
+		}
+		r.noteFailure(err)
+		wait(ctx, pause.NextBackOff())
+	}
+	r.log.Info("stopped")
+	return nil
+}
+
+// noteFailure makes an ended session visible.
+func (r *Runner) noteFailure(err error) {
+	var fenced *FencedError
+	switch {
+	case errors.As(err, &fenced):
+		r.metrics.fenced.Inc()
+		r.log.Warn("fenced; joining again", "err", err)
+	case eventlog.Classify(err) == eventlog.KindLogLost:
+		r.metrics.retries.WithLabelValues("log_lost").Inc()
+		r.health.fail("log_lost", err)
+		r.log.Error("the log is not the one that the tables were built from; nothing is read until that is mended", "err", err)
+	default:
+		r.metrics.retries.WithLabelValues("session").Inc()
+		r.health.fail("session", err)
+		r.log.Warn("the session ended; starting again", "err", err)
+	}
+}
+
+// newPause grows from a tenth of a second, with jitter.
+func (r *Runner) newPause() *backoff.ExponentialBackOff {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval = 100 * time.Millisecond
+	pause.MaxInterval = r.settings.RetryMax
+	return pause
+}
+
+func wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// retry does a thing until it succeeds, the context ends, or the error is not of infrastructure.
+func (r *Runner) retry(ctx context.Context, kind string, do func(context.Context) error) error {
+	pause := r.newPause()
+	for {
+		err := do(ctx)
+		if err == nil {
+			r.health.mend(kind)
+			return nil
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("%s was cut short: %w", kind, context.Cause(ctx))
+		}
+		if final(err) {
+			return err
+		}
+		r.metrics.retries.WithLabelValues(kind).Inc()
+		r.health.fail(kind, err)
+		delay := pause.NextBackOff()
+		r.log.Warn("trying again", "what", kind, "in", delay.Round(time.Millisecond), "err", err)
+		wait(ctx, delay)
+	}
+}
+
+// final tells whether trying the same again cannot help.
+func final(err error) bool {
+	var refused *RefusedError
+	var fenced *FencedError
+	return errors.As(err, &refused) || errors.As(err, &fenced) || eventlog.Classify(err) == eventlog.KindLogLost
+}

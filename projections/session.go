@@ -1,0 +1,213 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// session is one membership in the group. It ends at the first error that a retry of the same step cannot mend; the next
+// session starts from what the store has, so nothing that a session held in memory matters.
+type session struct {
+	*Runner
+
+	client *kgo.Client
+	// changes hands prepared changes from the poller to the committer: one is committed while the next is prepared.
+	changes chan pending
+	// inFlight counts the changes between their poll and the end of their commit.
+	inFlight sync.WaitGroup
+
+	// end ends the session with the error that a callback of the client met.
+	end context.CancelCauseFunc
+
+	mu    sync.Mutex
+	owned map[eventlog.TopicPartition]*Ownership
+}
+
+// pending is a batch with its change.
+type pending struct {
+	batch  Batch
+	change Change
+}
+
+func (r *Runner) session(ctx context.Context) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	s := &session{Runner: r, end: end, changes: make(chan pending), owned: map[eventlog.TopicPartition]*Ownership{}}
+	client, err := eventlog.NewClient(r.kafka, s.options()...)
+	if err != nil {
+		return err //nolint:wrapcheck // It says what it was doing.
+	}
+	s.client = client
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error { return s.poll(groupCtx) })
+	group.Go(func() error { return s.commit(groupCtx) })
+	group.Go(func() error { return s.watchLag(groupCtx) })
+	err = group.Wait()
+	client.CloseAllowingRebalance()
+	r.health.assigned(0)
+	return err //nolint:wrapcheck // Its parts say what they were doing.
+}
+
+func (s *session) options() []kgo.Opt {
+	const heartbeats = 5 // In a session timeout.
+	definition := s.store.Definition()
+	return []kgo.Opt{
+		kgo.ConsumerGroup(definition.Group()),
+		kgo.ConsumeTopics(definition.Topics...),
+		kgo.Balancers(kgo.CooperativeStickyBalancer()),
+		kgo.BlockRebalanceOnPoll(),
+		kgo.DisableAutoCommit(),
+		kgo.SessionTimeout(s.settings.SessionTimeout),
+		kgo.HeartbeatInterval(s.settings.SessionTimeout / heartbeats),
+		kgo.AdjustFetchOffsetsFn(s.acquire),
+		kgo.OnPartitionsRevoked(s.revoked),
+		kgo.OnPartitionsLost(s.lost),
+		// The defaults would deliver records of aborted transactions, and would start from the beginning, silently, where
+		// the stored offset is not in the log.
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		// Transaction markers take up offsets: with them the next offset comes to the end of the log, and lag to zero.
+		kgo.KeepControlRecords(),
+		kgo.FetchMaxBytes(s.settings.FetchBytes),
+		kgo.FetchMaxPartitionBytes(s.settings.FetchBytes / 4), //nolint:mnd // Several partitions share a fetch.
+	}
+}
+
+// acquire makes this session the owner of newly assigned partitions in the store, and says where to read on. Kafka's own
+// offsets for the group are not used.
+func (s *session) acquire(
+	ctx context.Context, offsets map[string]map[int32]kgo.Offset,
+) (map[string]map[int32]kgo.Offset, error) {
+	var owned map[eventlog.TopicPartition]Ownership
+	err := s.retry(ctx, "acquire", func(ctx context.Context) error {
+		claims, err := s.claims(ctx, offsets)
+		if err != nil {
+			return err
+		}
+		if owned, err = s.store.Acquire(ctx, claims); err != nil {
+			return err //nolint:wrapcheck // The store says what it was doing.
+		}
+		return s.checkLog(ctx, owned)
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			s.end(err)
+		}
+		return nil, err
+	}
+	if err := s.own(owned); err != nil {
+		s.end(err)
+		return nil, err
+	}
+	for p, o := range owned {
+		offsets[p.Topic][p.Partition] = kgo.NewOffset().At(o.NextOffset).WithEpoch(o.LeaderEpoch)
+	}
+	s.log.Info("took over partitions", "partitions", len(owned))
+	return offsets, nil
+}
+
+// own keeps the ownerships. All of a session's must be of one generation: after a swap it starts anew.
+func (s *session) own(owned map[eventlog.TopicPartition]Ownership) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p, o := range owned {
+		for other, before := range s.owned {
+			if before.Generation != o.Generation {
+				return &FencedError{Partitions: []eventlog.TopicPartition{other}}
+			}
+		}
+		s.owned[p] = &o
+		s.health.started(p, o.NextOffset)
+	}
+	s.health.assigned(len(s.owned))
+	s.health.mend("session")
+	s.health.mend("log_lost")
+	return nil
+}
+
+func (s *session) claims(ctx context.Context, offsets map[string]map[int32]kgo.Offset) ([]Claim, error) {
+	topics, err := kadm.NewClient(s.client).ListTopics(ctx, s.store.Definition().Topics...)
+	if err != nil {
+		return nil, fmt.Errorf("read the topics' ids: %w", err)
+	}
+	var claims []Claim
+	for topic, partitions := range offsets {
+		if err := topics[topic].Err; err != nil {
+			return nil, fmt.Errorf("read the id of topic %s: %w", topic, err)
+		}
+		for partition := range partitions {
+			claims = append(claims, Claim{
+				TopicPartition: eventlog.TopicPartition{Topic: topic, Partition: partition},
+				TopicID:        eventlog.TopicID(topics[topic].ID),
+			})
+		}
+	}
+	return claims, nil
+}
+
+// checkLog sees to it that the log has what is to be read next.
+func (s *session) checkLog(ctx context.Context, owned map[eventlog.TopicPartition]Ownership) error {
+	admin := kadm.NewClient(s.client)
+	topics := s.store.Definition().Topics
+	starts, err := admin.ListStartOffsets(ctx, topics...)
+	if err != nil {
+		return fmt.Errorf("read the log's start: %w", err)
+	}
+	ends, err := admin.ListEndOffsets(ctx, topics...)
+	if err != nil {
+		return fmt.Errorf("read the log's end: %w", err)
+	}
+	for p, o := range owned {
+		start, _ := starts.Lookup(p.Topic, p.Partition)
+		end, ok := ends.Lookup(p.Topic, p.Partition)
+		if err := errors.Join(start.Err, end.Err); err != nil || !ok {
+			return fmt.Errorf("read start and end of %s: %w", p, err)
+		}
+		if err := eventlog.CheckRange(p, o.NextOffset, start.Offset, end.Offset); err != nil {
+			return err //nolint:wrapcheck // It is a sentence for operators.
+		}
+	}
+	return nil
+}
+
+// revoked waits, for a while, until what was read of the partitions is committed, so that the next owner need not do it
+// again. Not to wait would be as correct: the store decides.
+func (s *session) revoked(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	done := make(chan struct{})
+	go func() {
+		s.inFlight.Wait()
+		close(done)
+	}()
+	timer := time.NewTimer(s.settings.SessionTimeout / 2) //nolint:mnd // Half of what the others would wait.
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	s.lost(ctx, nil, partitions)
+}
+
+// lost forgets partitions.
+func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, numbers := range partitions {
+		for _, number := range numbers {
+			p := eventlog.TopicPartition{Topic: topic, Partition: number}
+			delete(s.owned, p)
+			s.metrics.forget(p)
+			s.health.forget(p)
+		}
+	}
+	s.health.assigned(len(s.owned))
+}
