@@ -66,7 +66,7 @@ func (d *document) dataValue(m *message) bool {
 	if string(d.src[start:d.at]) == "null" {
 		d.note(missingField("data"))
 	} else {
-		d.note(invalid(CodeUndecodable, "data", "JSON has %s where an object is expected", quote(d.src[start:d.at])))
+		d.note(invalid(CodeUndecodable, "data", "JSON has %s where an object is expected", snippet(d.src[start:d.at])))
 	}
 	return true
 }
@@ -115,7 +115,7 @@ func (d *document) documentMember(name []byte) bool {
 		d.base64 = unsafe.Slice(unsafe.StringData(text), len(text))
 		return ok
 	}
-	place := placeOf(unsafe.String(unsafe.SliceData(name), len(name)))
+	place := placeOf(name)
 	if place < 0 {
 		if d.mode == Strict {
 			d.noteEnvelope(unknownField(printable(name)))
@@ -137,9 +137,9 @@ func (d *document) noteEnvelope(bad *Invalid) {
 
 // knownAttribute reads the value of an attribute into its place.
 func (d *document) knownAttribute(place int) bool {
-	name, bit := attributeNames()[place], uint32(1)<<place
+	bit := uint32(1) << place
 	if d.met&bit != 0 {
-		return d.twice(name)
+		return d.twice(attributeName(place))
 	}
 	d.met |= bit
 	code := CodeBadEnvelope
@@ -151,7 +151,7 @@ func (d *document) knownAttribute(place int) bool {
 	case atType:
 		code = CodeUnknownType
 	}
-	return d.attribute(name, code, d.attributes.fields()[place])
+	return d.attribute(attributeName(place), code, d.attributes.at(place))
 }
 
 // attribute reads a string, or null, which is as if it were not there. The string shares memory with the document, or
@@ -175,7 +175,7 @@ func (d *document) attribute(name string, code Code, target *string) bool {
 		if !d.skip(0) {
 			return false
 		}
-		d.noteEnvelope(invalid(code, name, "JSON has %s where a string in quotes is expected", quote(d.src[start:d.at])))
+		d.noteEnvelope(invalid(code, name, "JSON has %s where a string in quotes is expected", snippet(d.src[start:d.at])))
 		return true
 	}
 }

@@ -44,10 +44,9 @@ func AppendJSON(buf []byte, e *Event) []byte {
 	a := e.Attributes()
 	a.DataContentType = ContentTypeJSON
 	buf = append(buf, '{')
-	names := attributeNames()
-	for place, value := range a.fields() {
-		if *value != "" {
-			buf = append(appendName(buf, names[place]), '"')
+	for place := range attributeCount {
+		if value := a.at(place); *value != "" {
+			buf = append(appendName(buf, attributeName(place)), '"')
 			buf = append(appendEscaped(buf, unsafe.Slice(unsafe.StringData(*value), len(*value))), '"')
 		}
 	}

@@ -32,37 +32,75 @@ const (
 // lastRequired is the last of the attributes that every event must have.
 const lastRequired = atSubject
 
-func attributeNames() [attributeCount]string {
+// attributeName is the CloudEvents name of the attribute in a place.
+func attributeName(place int) string {
 	return [...]string{
 		"specversion", "id", "source", "type", "time", "subject", "datacontenttype", "ledger", "partitionkey", "traceparent",
-	}
+	}[place]
 }
 
-// fields are the attributes in their places.
-func (a *Attributes) fields() [attributeCount]*string {
-	return [...]*string{
-		&a.SpecVersion, &a.ID, &a.Source, &a.Type, &a.Time, &a.Subject, &a.DataContentType, &a.Ledger, &a.PartitionKey, &a.TraceParent,
+// at is the attribute in its place.
+func (a *Attributes) at(place int) *string {
+	switch place {
+	case atSpecVersion:
+		return &a.SpecVersion
+	case atID:
+		return &a.ID
+	case atSource:
+		return &a.Source
+	case atType:
+		return &a.Type
+	case atTime:
+		return &a.Time
+	case atSubject:
+		return &a.Subject
+	case atDataContentType:
+		return &a.DataContentType
+	case atLedger:
+		return &a.Ledger
+	case atPartitionKey:
+		return &a.PartitionKey
+	default:
+		return &a.TraceParent
 	}
 }
 
 // placeOf is the place of the attribute of this name, below zero where events have none.
-func placeOf(name string) int {
-	for place, known := range attributeNames() {
-		if known == name {
-			return place
-		}
+func placeOf(name []byte) int {
+	switch string(name) {
+	case "specversion":
+		return atSpecVersion
+	case "id":
+		return atID
+	case "source":
+		return atSource
+	case "type":
+		return atType
+	case "time":
+		return atTime
+	case "subject":
+		return atSubject
+	case "datacontenttype":
+		return atDataContentType
+	case "ledger":
+		return atLedger
+	case "partitionkey":
+		return atPartitionKey
+	case "traceparent":
+		return atTraceParent
+	default:
+		return -1
 	}
-	return -1
 }
 
 // Set sets an attribute by its CloudEvents name, such as "partitionkey". It reports false for a name that events do
 // not have; a strict door refuses such an event with UnknownAttribute.
 func (a *Attributes) Set(name, value string) bool {
-	place := placeOf(name)
+	place := placeOf([]byte(name))
 	if place < 0 {
 		return false
 	}
-	*a.fields()[place] = value
+	*a.at(place) = value
 	return true
 }
 
@@ -71,8 +109,8 @@ func UnknownAttribute(name string) *Invalid { return unknownField(printable([]by
 
 func (a *Attributes) size() int {
 	size := 0
-	for _, value := range a.fields() {
-		size += len(*value)
+	for place := range attributeCount {
+		size += len(*a.at(place))
 	}
 	return size
 }
@@ -131,10 +169,9 @@ func (a *Attributes) open() (envelope, *Invalid) {
 }
 
 func (a *Attributes) missing() *Invalid {
-	values := a.fields()
 	for place := range lastRequired + 1 {
-		if *values[place] == "" {
-			return missingField(attributeNames()[place])
+		if *a.at(place) == "" {
+			return missingField(attributeName(place))
 		}
 	}
 	return nil

@@ -60,6 +60,19 @@ func quote[T ~string | ~[]byte](s T) string {
 	return strconv.Quote(string(s[:maxQuotedBytes])) + "… (" + strconv.Itoa(len(s)) + " bytes)"
 }
 
+// snippet shows a piece of JSON: as it stands where it is short and plain, else quoted.
+func snippet(b []byte) string {
+	for _, c := range b {
+		if c < ' ' || c >= 0x7f {
+			return quote(b)
+		}
+	}
+	if len(b) > maxQuotedBytes {
+		return quote(b)
+	}
+	return string(b)
+}
+
 // step is one name on the way to a value, with the index where it is repeated, else -1.
 type step struct {
 	name  string

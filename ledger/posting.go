@@ -150,5 +150,19 @@ func PointerHost(pointer string) (string, bool) {
 		}
 	}
 	host = strings.ToLower(host)
-	return host, isAccountID(host) && !strings.Contains(host, "_")
+	return host, isHost(host)
+}
+
+// isHost reports whether a name has the letters, digits and hyphens of a host's labels, none of them empty or with a
+// hyphen at its end, and is short enough for an account.
+func isHost(name string) bool {
+	if !isAccountID(name) || strings.Contains(name, "_") {
+		return false
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
+			return false
+		}
+	}
+	return true
 }

@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"math"
 	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -142,8 +143,12 @@ func (t *transcoder) uint32(f *field) bool {
 	}
 	v, fits := parseUint32(text)
 	if !fits {
+		largest := uint32(math.MaxUint32)
+		if f.code == CodeBadAmount {
+			largest = AmountScale
+		}
 		t.note(invalid(f.code, t.trail.path(f.name),
-			"%s is not a whole number from 0 to 4294967295, written without fraction or exponent", quote(text)))
+			"%s is not a whole number from 0 to %d, written without fraction or exponent", snippet(text), largest))
 		return true
 	}
 	t.wire = append(t.wire, f.tag...)
@@ -159,7 +164,7 @@ func (t *transcoder) mismatch(f *field, index int, want string) bool {
 		return false
 	}
 	t.trail.push(f.name, index)
-	t.note(invalid(f.code, t.trail.path(""), "JSON has %s where %s is expected", quote(t.src[start:t.at]), want))
+	t.note(invalid(f.code, t.trail.path(""), "JSON has %s where %s is expected", snippet(t.src[start:t.at]), want))
 	t.trail.pop()
 	return true
 }
