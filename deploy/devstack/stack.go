@@ -124,7 +124,7 @@ func (s *Stack) startServers(ctx context.Context) error {
 	if slices.Contains(s.options.Only, ServerPostgres) {
 		group.Go(func() error { return s.startPostgres(ctx) })
 	}
-	return group.Wait() //nolint:wrapcheck // each names its server
+	return group.Wait()
 }
 
 func (s *Stack) startKafka(ctx context.Context) (err error) {
@@ -195,7 +195,7 @@ func (s *Stack) Wait(ctx context.Context) error {
 	case <-s.stopping:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx) //nolint:wrapcheck // the caller's own
+		return context.Cause(ctx)
 	case <-kafkaDone:
 		return s.unlessStopping(s.kafka.process)
 	case <-postgresDone:

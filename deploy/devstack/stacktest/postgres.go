@@ -63,9 +63,7 @@ func PostgresFrom(t testing.TB, key string, prepare func(ctx context.Context, ur
 // PostgresServer gives the test a server of its own, which it can kill, pause and restart; it ends with the test, and its data too.
 func PostgresServer(t testing.TB) *devstack.Postgres {
 	t.Helper()
-	home, err := newHome()
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(home)) })
+	home := Dir(t)
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
 	postgres, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Home: home, Small: true})
@@ -76,7 +74,8 @@ func PostgresServer(t testing.TB) *devstack.Postgres {
 
 func stopped(t testing.TB, server interface {
 	Stop(ctx context.Context) error
-}) {
+},
+) {
 	t.Helper()
 	require.NoError(t, server.Stop(context.WithoutCancel(t.Context())))
 }
@@ -87,15 +86,6 @@ func database(t testing.TB, from string) string {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, shared.drop(context.WithoutCancel(t.Context()), name)) })
 	return shared.url(name)
-}
-
-// newHome makes a folder that the servers' user can enter, which t.TempDir() is not.
-func newHome() (string, error) {
-	home, err := os.MkdirTemp("", "tributary-test-")
-	if err != nil {
-		return "", fmt.Errorf("making a folder for Postgres: %w", err)
-	}
-	return home, nil
 }
 
 func (s *server) start(ctx context.Context) error {
@@ -118,7 +108,8 @@ func (s *server) stop(ctx context.Context) error {
 	defer s.mu.Unlock()
 	var err error
 	if s.postgres != nil {
-		err = s.postgres.Stop(ctx)
+		// Nobody wants its data any more, so there is no need to stop in order.
+		err = errors.Join(s.postgres.Kill(), s.postgres.Stop(ctx))
 	}
 	if s.home != "" {
 		err = errors.Join(err, os.RemoveAll(s.home))
