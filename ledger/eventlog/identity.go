@@ -185,13 +185,13 @@ func ExplainFetch(p TopicPartition, err error) error {
 // ErrUnreachable means that no broker answered.
 var ErrUnreachable = errors.New("no Kafka broker can be reached")
 
-// unreachable names the brokers and what to do; errors that a broker did answer with are passed on as they are.
+// unreachable names the brokers and what to do; what a broker did answer is passed on as it is.
 func unreachable(c Config, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
 	var answered *kerr.Error
-	if errors.As(err, &answered) && !answered.Retriable {
+	if errors.As(err, &answered) {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	hint := "is Kafka running, and TRIBUTARY_KAFKA_BROKERS right?"

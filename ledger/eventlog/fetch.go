@@ -1,0 +1,141 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+)
+
+// reader asks for pieces of partitions itself. A consumer would tell of records only: where a range ends with aborted
+// records whose transaction's end lies behind an open one, it has nothing to tell until that one ends, and nobody could
+// see that the range is done.
+type reader struct {
+	config       Config
+	client       *kgo.Client
+	admin        *Admin
+	decompressor kgo.Decompressor
+	expect       map[string]TopicID
+	patience     time.Duration
+
+	mu      sync.Mutex
+	leaders map[TopicPartition]leader
+}
+
+type leader struct {
+	broker int32
+	epoch  int32
+	topic  TopicID
+}
+
+// refresh learns who leads the topics' partitions, and notices when a topic is not the one it was.
+func (r *reader) refresh(ctx context.Context, topics ...string) error {
+	if len(topics) == 0 {
+		return nil
+	}
+	meta, err := r.admin.client.Metadata(ctx, topics...)
+	if err != nil {
+		return unreachable(r.config, "ask for the topics", err)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.leaders == nil {
+		r.leaders = make(map[TopicPartition]leader)
+	}
+	for _, topic := range topics {
+		detail := meta.Topics[topic]
+		if detail.Err != nil {
+			return ExplainFetch(TopicPartition{Topic: topic}, detail.Err)
+		}
+		for _, partition := range detail.Partitions {
+			p := TopicPartition{Topic: topic, Partition: partition.Partition}
+			seen := LogIdentity{TopicID: TopicID(detail.ID), LeaderEpoch: -1}
+			if err := CheckIdentity(p, LogIdentity{TopicID: r.expected(p), LeaderEpoch: -1}, seen); err != nil {
+				return err
+			}
+			r.leaders[p] = leader{broker: partition.Leader, epoch: partition.LeaderEpoch, topic: seen.TopicID}
+		}
+	}
+	return nil
+}
+
+// expected is the topic's id as the caller knows it, or as it was when the reading began.
+func (r *reader) expected(p TopicPartition) TopicID {
+	if id, ok := r.expect[p.Topic]; ok {
+		return id
+	}
+	return r.leaders[p].topic
+}
+
+func (r *reader) leader(p TopicPartition) leader {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.leaders[p]
+}
+
+// fetchOnce asks the leader for what is at next, and decodes what is before to.
+func (r *reader) fetchOnce(ctx context.Context, p TopicPartition, next, to int64) (Batch, error) {
+	leads := r.leader(p)
+	if leads.broker < 0 {
+		return Batch{}, fmt.Errorf("%s: %w", p, kerr.LeaderNotAvailable)
+	}
+	answer, err := r.client.Broker(int(leads.broker)).RetriableRequest(ctx, fetchRequest(p, leads, next))
+	if err != nil {
+		return Batch{}, fmt.Errorf("fetch %s: %w", p.At(next), err)
+	}
+	part, err := onlyPartition(answer)
+	if err != nil {
+		return Batch{}, fmt.Errorf("fetch %s: %w", p.At(next), err)
+	}
+	fetched, after := kgo.ProcessFetchPartition(kgo.ProcessFetchPartitionOpts{
+		Offset: next, IsolationLevel: kgo.ReadCommitted(), Topic: p.Topic, Partition: p.Partition,
+	}, part, r.decompressor, nil)
+	if fetched.Err != nil {
+		return Batch{}, ExplainFetch(p, fetched.Err)
+	}
+	batch := Batch{TopicPartition: p, From: next, Next: min(after, to), Records: make([]Record, 0, len(fetched.Records))}
+	for _, record := range fetched.Records {
+		if record.Offset >= to {
+			break
+		}
+		batch.Records = append(batch.Records, Decode(record))
+	}
+	return batch, nil
+}
+
+func fetchRequest(p TopicPartition, leads leader, next int64) *kmsg.FetchRequest {
+	partition := kmsg.NewFetchRequestTopicPartition()
+	partition.Partition = p.Partition
+	partition.CurrentLeaderEpoch = leads.epoch
+	partition.FetchOffset = next
+	partition.PartitionMaxBytes = readFetchBytes
+	topic := kmsg.NewFetchRequestTopic()
+	topic.Topic = p.Topic
+	topic.TopicID = leads.topic
+	topic.Partitions = append(topic.Partitions, partition)
+	request := kmsg.NewPtrFetchRequest()
+	request.MaxBytes = readFetchBytes
+	request.IsolationLevel = 1
+	request.SessionEpoch = -1 // no session: each request stands for itself
+	request.Topics = append(request.Topics, topic)
+	return request
+}
+
+// onlyPartition is the answer about the one partition that was asked for.
+func onlyPartition(answer kmsg.Response) (*kmsg.FetchResponseTopicPartition, error) {
+	response, ok := answer.(*kmsg.FetchResponse)
+	if !ok {
+		return nil, fmt.Errorf("the broker answered a fetch with a %T", answer)
+	}
+	if err := kerr.ErrorForCode(response.ErrorCode); err != nil {
+		return nil, err
+	}
+	if len(response.Topics) != 1 || len(response.Topics[0].Partitions) != 1 {
+		return nil, kerr.UnknownTopicOrPartition
+	}
+	return &response.Topics[0].Partitions[0], nil
+}
