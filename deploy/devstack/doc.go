@@ -12,7 +12,7 @@
 //
 // # What kfake does, and does not
 //
-// Read in its source and seen, at the version in go.mod:
+// Read in its source at the version in go.mod; kafka_test.go and crash_test.go hold it to most of this:
 //   - A record is written to its file before it is acknowledged: kill -9 loses none. Only with Sync is it fsynced too, against a power cut.
 //   - Topic ids, partitions, topic and broker settings, committed offsets and producer ids survive a restart; a topic deleted and made
 //     again has another id. Leader epochs survive an orderly stop; after a crash a partition has the epoch of its last batch.
@@ -22,9 +22,9 @@
 //     partition after another, so a crash just then commits some of them alone; and no abort marker is written at that start, so if the
 //     same producer id later commits there and Kafka crashes again, the aborted records count as committed. Real Kafka has neither flaw.
 //   - Groups: classic and KIP-848 (next generation). There is no initial rebalance delay.
-//   - Honoured topic settings: max.message.bytes (a batch as sent), cleanup.policy=compact (retention works with and without "delete"),
-//     retention.ms and retention.bytes (-1 for ever; looked at each log.cleaner.backoff.ms, an hour), segment.bytes.
+//   - Honoured topic settings: max.message.bytes (a batch as sent, compressed), cleanup.policy=compact (retention works with and
+//     without "delete"), retention.ms and retention.bytes (-1 for ever; looked at each log.cleaner.backoff.ms, an hour), segment.bytes.
 //   - Stored and described, without effect: message.timestamp.type (the time is always the producer's), min.insync.replicas, segment.ms,
-//     compression.type. Names that it does not know are refused.
-//   - A replication factor above the number of brokers is refused; -1 takes the broker's default.
+//     compression.type. Names that nobody knows are taken too.
+//   - A replication factor above the number of brokers is refused; -1 means as many as there are, at most three.
 package devstack
