@@ -142,9 +142,10 @@ func (c *change) write(ctx context.Context, tx pgx.Tx) error {
 }
 
 // findOut reads the progress after a refusal: nil if the batch is in, by an earlier try of this owner whose answer was
-// lost; else whose turn it is not.
+// lost; else which partitions are another's.
 func (c *change) findOut(ctx context.Context) error {
 	var fenced projections.FencedError
+	done := true
 	for _, r := range c.batch.Ranges {
 		var epoch, next int64
 		err := c.store.pool.QueryRow(ctx, `SELECT epoch, next_offset FROM tributary.progress
@@ -152,12 +153,17 @@ func (c *change) findOut(ctx context.Context) error {
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("read the progress after a refusal: %w", explain(err))
 		}
-		if epoch != r.Epoch || next != r.To {
+		if epoch != r.Epoch || next != r.To && next != r.From {
 			fenced.Partitions = append(fenced.Partitions, r.TopicPartition)
 		}
+		done = done && epoch == r.Epoch && next == r.To
 	}
-	if len(fenced.Partitions) == 0 {
+	switch {
+	case done:
 		return nil
+	case len(fenced.Partitions) > 0:
+		return &fenced
+	default:
+		return fmt.Errorf("the fence refused %s, and nobody else has it: trying again", c.batch)
 	}
-	return &fenced
 }
