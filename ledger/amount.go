@@ -1,9 +1,11 @@
 package ledger
 
 import (
+	"bytes"
 	"errors"
 	"math/big"
 	"math/bits"
+	"strconv"
 	"strings"
 
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
@@ -35,51 +37,49 @@ func ParseAmount(value string, scale uint32) (Amount, error) {
 		return Amount{}, ErrScale
 	}
 	digits, negative := strings.CutPrefix(value, "-")
-	if digits == "" {
+	if digits == "" || countDigits(digits) < len(digits) {
 		return Amount{}, ErrNotInteger
 	}
-	var a Amount
-	tooLarge := false
-	for i := range len(digits) {
-		c := digits[i] - '0'
-		if c > 9 {
-			return Amount{}, ErrNotInteger
-		}
-		if !tooLarge {
-			a = a.times10(uint64(c))
-			tooLarge = !a.less(amountLimit())
-		}
-	}
-	for range AmountScale - scale {
-		if !tooLarge {
-			a = a.times10(0)
-			tooLarge = !a.less(amountLimit())
-		}
-	}
-	switch {
-	case tooLarge:
+	digits = strings.TrimLeft(digits, "0")
+	if len(digits) > MaxWholeDigits+int(scale) {
 		return Amount{}, ErrTooLarge
-	case negative && !a.IsZero():
-		return a, ErrNegative
-	default:
-		return a, nil
 	}
+	low := max(0, len(digits)-maxUint64Digits)
+	a := Amount{Lo: parseDigits(digits[:low])}.times(powerOfTen(maxUint64Digits))
+	a = a.Add(Amount{Lo: parseDigits(digits[low:])}).times(powerOfTen(AmountScale - int(scale)))
+	if negative && !a.IsZero() {
+		return a, ErrNegative
+	}
+	return a, nil
+}
+
+// maxUint64Digits is how many digits always fit into a uint64.
+const maxUint64Digits = 19
+
+// parseDigits reads at most maxUint64Digits digits; none are zero.
+func parseDigits(digits string) uint64 {
+	var n uint64
+	for i := range len(digits) {
+		n = n*10 + uint64(digits[i]-'0')
+	}
+	return n
+}
+
+// powerOfTen is 10^exponent, for exponents from 0 to maxUint64Digits.
+func powerOfTen(exponent int) uint64 {
+	return [maxUint64Digits + 1]uint64{
+		1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+	}[exponent]
+}
+
+// times is a × factor, for products that fit into 128 bits.
+func (a Amount) times(factor uint64) Amount {
+	hi, lo := bits.Mul64(a.Lo, factor)
+	return Amount{hi + a.Hi*factor, lo}
 }
 
 // amountLimit is 10^38 units: 10^20 whole units.
 func amountLimit() Amount { return Amount{0x4b3b4ca85a86c47a, 0x098a224000000000} }
-
-// times10 is a×10 + digit, for a below the limit: at most 10^39 + 9 would overflow, so a must be below 10^37.
-func (a Amount) times10(digit uint64) Amount {
-	hi, lo := bits.Mul64(a.Lo, 10)
-	lo, carry := bits.Add64(lo, digit, 0)
-	over, top := bits.Mul64(a.Hi, 10)
-	hi, carry = bits.Add64(top, hi, carry)
-	if over != 0 || carry != 0 {
-		return Amount{^uint64(0), ^uint64(0)}
-	}
-	return Amount{hi, lo}
-}
 
 func (a Amount) less(b Amount) bool { return a.Hi < b.Hi || a.Hi == b.Hi && a.Lo < b.Lo }
 
@@ -119,7 +119,36 @@ func (a Amount) Big() *big.Int {
 }
 
 // String is the shortest decimal: "139.12".
-func (a Amount) String() string { return FormatUnits(a.Big()) }
+func (a Amount) String() string { return string(a.Append(make([]byte, 0, maxAmountBytes))) }
+
+// maxAmountBytes is the length of the longest amount: 21 digits, a point, 18 digits.
+const maxAmountBytes = 40
+
+// Append appends what String returns.
+func (a Amount) Append(buf []byte) []byte {
+	const unit, half = 1e18, 1e10
+	top, rest := a.Hi/unit, a.Hi%unit
+	whole, fraction := bits.Div64(rest, a.Lo, unit) // whole units are top×2^64 + whole, at most 21 digits
+	if top == 0 {
+		buf = strconv.AppendUint(buf, whole, 10)
+	} else {
+		upper, lower := bits.Div64(top, whole, half)
+		buf = appendPadded(strconv.AppendUint(buf, upper, 10), lower, half)
+	}
+	if fraction == 0 {
+		return buf
+	}
+	buf = appendPadded(append(buf, '.'), fraction, unit)
+	return bytes.TrimRight(buf, "0")
+}
+
+// appendPadded appends n with zeros before it, as many digits as limit has zeros.
+func appendPadded(buf []byte, n, limit uint64) []byte {
+	for limit /= 10; limit > 0; limit /= 10 {
+		buf = append(buf, '0'+byte(n/limit%10))
+	}
+	return buf
+}
 
 // FormatUnits writes a number of 10^-18 units as the shortest decimal: "139.12", "-0.5".
 func FormatUnits(units *big.Int) string {

@@ -24,15 +24,14 @@ const dateTimeBytes = 19
 // microsecond. T and Z may be lower case; a space, a comma or a second 60 is refused. It is stricter than time.Parse,
 // and several times as fast.
 func ParseTime[T ~string | ~[]byte](s T) (time.Time, error) {
-	if len(s) < dateTimeBytes+1 || s[4] != '-' || s[7] != '-' || s[10]|0x20 != 't' || s[13] != ':' || s[16] != ':' {
+	if len(s) <= dateTimeBytes || !hasDateTimeMarks(s) {
 		return time.Time{}, ErrTimeForm
 	}
 	year := two(s, 0)*100 + two(s, 2)
 	month, day := two(s, 5), two(s, 8)
 	hour, minute, second := two(s, 11), two(s, 14), two(s, 17)
-	bad := two(s, 0) < 0 || two(s, 2) < 0 || month < 1 || month > 12 || day < 1 || day > daysIn(year, month)
-	bad = bad || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59
-	if bad {
+	if two(s, 0) < 0 || two(s, 2) < 0 || !within(month, 1, 12) || !within(day, 1, daysIn(year, month)) ||
+		!within(hour, 0, 23) || !within(minute, 0, 59) || !within(second, 0, 59) {
 		return time.Time{}, ErrTimeForm
 	}
 	micros, rest := fraction(s[dateTimeBytes:])
@@ -47,7 +46,14 @@ func ParseTime[T ~string | ~[]byte](s T) (time.Time, error) {
 	return t, nil
 }
 
+func within(n, first, last int) bool { return n >= first && n <= last }
+
 func timeInRange(t time.Time) bool { return t.Year() >= minYear && t.Year() <= maxYear }
+
+// hasDateTimeMarks reports whether the marks between the digits are in their places.
+func hasDateTimeMarks[T ~string | ~[]byte](s T) bool {
+	return s[4] == '-' && s[7] == '-' && s[10]|0x20 == 't' && s[13] == ':' && s[16] == ':'
+}
 
 // two reads two digits; below zero where they are none.
 func two[T ~string | ~[]byte](s T, at int) int {
@@ -84,7 +90,7 @@ func offsetSeconds[T ~string | ~[]byte](s T) (int, bool) {
 		return 0, false
 	}
 	hours, minutes := two(s, 1), two(s, 4)
-	if hours < 0 || hours > 23 || minutes < 0 || minutes > 59 {
+	if !within(hours, 0, 23) || !within(minutes, 0, 59) {
 		return 0, false
 	}
 	seconds := hours*3600 + minutes*60

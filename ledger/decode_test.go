@@ -18,7 +18,7 @@ func TestDecodeAgreesAcrossFormats(t *testing.T) {
 	e, bad := ledger.DecodeJSON([]byte(monetization), ledger.Strict)
 	require.Nil(t, bad)
 	require.Nil(t, ledger.Validate(e))
-	require.Equal(t, monetization, string(ledger.AppendJSON(nil, e)))
+	require.Equal(t, []byte(monetization), ledger.AppendJSON(nil, e)) //nolint:testifylint // the very bytes
 
 	a := e.Attributes()
 	again, bad := ledger.Decode(&a, e.AppendData(nil), ledger.Strict)

@@ -9,6 +9,7 @@ import (
 // where the type is known by then, and else marked and transcoded at the end.
 type document struct {
 	transcoder
+
 	attributes Attributes
 	// envelopeProblem is the first thing wrong with an attribute; it is told before what is wrong with the data.
 	envelopeProblem *Invalid

@@ -89,7 +89,7 @@ func appendObject(buf []byte, m *message, wire []byte) []byte {
 		default:
 			buf = appendName(buf, f.name)
 		}
-		size := 0
+		var size int
 		buf, size = appendValue(buf, f, wire[n:])
 		wire = wire[n+size:]
 	}
@@ -111,9 +111,7 @@ func appendValue(buf []byte, f *field, wire []byte) ([]byte, int) {
 	case kindMessage:
 		v, n := protowire.ConsumeBytes(wire)
 		return appendObject(buf, f.message, v), n
-	case kindText:
-		fallthrough
-	default:
+	default: // kindText
 		v, n := protowire.ConsumeBytes(wire)
 		return append(appendEscaped(append(buf, '"'), v), '"'), n
 	}

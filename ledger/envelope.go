@@ -148,10 +148,12 @@ func (a *Attributes) open() (envelope, *Invalid) {
 	}
 	id, ok := ParseID(a.ID)
 	if !ok {
-		return env, invalid(CodeBadID, "id", "%s is not a UUID such as 0197f2c4-5b1e-7d3a-9c41-3f6f0a5e8b21, other than all zeros", quote(a.ID))
+		return env, invalid(CodeBadID, "id",
+			"%s is not a UUID such as 0197f2c4-5b1e-7d3a-9c41-3f6f0a5e8b21, other than all zeros", quote(a.ID))
 	}
 	if env.kind = registry().byType[Type(a.Type)]; env.kind == nil {
-		return env, invalid(CodeUnknownType, "type", "%s is no type of event; correct it, or upgrade if it is a newer producer's", quote(a.Type))
+		return env, invalid(CodeUnknownType, "type",
+			"%s is no type of event; correct it, or upgrade if it is a newer producer's", quote(a.Type))
 	}
 	at, err := ParseTime(a.Time)
 	if err != nil {
@@ -186,7 +188,8 @@ func (e *Event) checkTexts() *Invalid {
 		return invalid(CodeBadEnvelope, "ledger", "%s is not 1 to 40 characters a-z 0-9 -", quote(e.Ledger))
 	}
 	if len(e.PartitionKey) > maxTextBytes || !isText([]byte(e.PartitionKey)) {
-		return invalid(CodeBadEnvelope, "partitionkey", "%s is not valid UTF-8 without NUL of at most %d bytes", quote(e.PartitionKey), maxTextBytes)
+		return invalid(CodeBadEnvelope, "partitionkey",
+			"%s is not valid UTF-8 without NUL of at most %d bytes", quote(e.PartitionKey), maxTextBytes)
 	}
 	if e.TraceParent != "" && !isTraceParent(e.TraceParent) {
 		return invalid(CodeBadEnvelope, "traceparent", "%s is not a W3C trace context; leave it out if there is none", quote(e.TraceParent))

@@ -81,9 +81,7 @@ func (f *field) expectation() string {
 		return "an asset code of 2 to 12 characters A-Z 0-9 that begins with a letter, such as GBP"
 	case eventsv1.Form_FORM_INTEGER:
 		return `an integer in a string, such as "139120"`
-	case eventsv1.Form_FORM_UNSPECIFIED, eventsv1.Form_FORM_LONG_TEXT:
-		fallthrough
-	default:
+	default: // FORM_UNSPECIFIED, FORM_LONG_TEXT
 		return "text in valid UTF-8 without NUL"
 	}
 }

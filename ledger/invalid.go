@@ -97,15 +97,15 @@ func (t *trail) pop() { t.depth-- }
 
 // path is the way to the field of this name, from "data" on; to the message itself where name is empty.
 func (t *trail) path(name string) string {
-	out := "data"
+	out := []byte("data")
 	for _, s := range t.steps[:t.depth] {
-		out += "." + s.name
+		out = append(append(out, '.'), s.name...)
 		if s.index >= 0 {
-			out += "[" + strconv.Itoa(s.index) + "]"
+			out = append(strconv.AppendInt(append(out, '['), int64(s.index), 10), ']')
 		}
 	}
 	if name != "" {
-		out += "." + name
+		out = append(append(out, '.'), name...)
 	}
-	return out
+	return string(out)
 }

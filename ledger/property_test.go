@@ -63,19 +63,12 @@ func requireBalance(t require.TestingT, postings []ledger.Posting) {
 	}
 }
 
-func TestValidEventsAreValid(t *testing.T) {
-	t.Parallel()
-	everyType(t, func(t *rapid.T, e *ledger.Event) { require.Nil(t, ledger.Validate(e)) })
-}
-
-func TestPostingsBalance(t *testing.T) {
-	t.Parallel()
-	everyType(t, func(t *rapid.T, e *ledger.Event) { requireBalance(t, ledger.Postings(nil, e)) })
-}
-
-func TestEveryFormatGivesTheSameEvent(t *testing.T) {
+// Every drawn event is valid, balances, and is the same event in whatever format it travels.
+func TestEveryEvent(t *testing.T) {
 	t.Parallel()
 	everyType(t, func(t *rapid.T, e *ledger.Event) {
+		require.Nil(t, ledger.Validate(e))
+		requireBalance(t, ledger.Postings(nil, e))
 		a := e.Attributes()
 		data := e.AppendData(nil)
 		fromProtobuf, bad := ledger.Decode(&a, data, ledger.Strict)

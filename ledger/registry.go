@@ -132,7 +132,7 @@ func buildField(
 		money: rule.GetForm() == eventsv1.Form_FORM_INTEGER,
 	}
 	wire := protowire.BytesType
-	switch fd.Kind() { //nolint:exhaustive // the default refuses what events do not use
+	switch fd.Kind() {
 	case protoreflect.StringKind:
 		f.limit = formLimit(f.form)
 	case protoreflect.Uint32Kind:

@@ -110,5 +110,5 @@ func parseUint32(digits []byte) (uint32, bool) {
 			return 0, false
 		}
 	}
-	return uint32(n), len(digits) > 0 //nolint:gosec // bounded above
+	return uint32(n), len(digits) > 0
 }

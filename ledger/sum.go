@@ -30,7 +30,12 @@ func (s *Sum) Big() *big.Int {
 }
 
 // String is the shortest decimal.
-func (s *Sum) String() string { return FormatUnits(s.Big()) }
+func (s *Sum) String() string {
+	if s[2]|s[3] == 0 {
+		return Amount{s[1], s[0]}.String()
+	}
+	return FormatUnits(s.Big())
+}
 
 // DivMod divides the sum by a divisor in place and returns the remainder.
 func (s *Sum) DivMod(divisor uint64) (remainder uint64) {

@@ -23,6 +23,7 @@ const (
 // rule is the checker's.
 type transcoder struct {
 	scanner
+
 	mode  Mode
 	wire  []byte
 	trail trail
@@ -128,11 +129,11 @@ func (t *transcoder) nested(f *field, index int) bool {
 	}
 	length := len(t.wire) - start
 	if length < 0x80 {
-		t.wire[start-1] = byte(length)
+		t.wire[start-1] = byte(length) //nolint:gosec // below 0x80
 		return true
 	}
 	var prefix [10]byte
-	t.wire = slices.Replace(t.wire, start-1, start, protowire.AppendVarint(prefix[:0], uint64(length))...) //nolint:gosec // a length
+	t.wire = slices.Replace(t.wire, start-1, start, protowire.AppendVarint(prefix[:0], uint64(length))...)
 	return true
 }
 
@@ -177,9 +178,7 @@ func jsonType(k fieldKind) string {
 		return "true or false"
 	case kindMessage:
 		return "an object"
-	case kindText:
-		fallthrough
-	default:
+	default: // kindText
 		return "a string in quotes"
 	}
 }

@@ -132,14 +132,14 @@ func (d *drawer) agree(data ledger.Data) {
 
 // entries draws a journal: some debits, each with a credit of the same worth, in another scale where there is room.
 func (d *drawer) entries() []*eventsv1.Entry {
-	var entries []*eventsv1.Entry
+	entries := make([]*eventsv1.Entry, 0, 2*maxRepeats)
 	for range rapid.IntRange(1, maxRepeats).Draw(d.T, "pairs") {
 		amount := new(eventsv1.Money)
 		d.money(amount, false)
 		same, _ := proto.Clone(amount).(*eventsv1.Money)
 		if scale := same.GetAssetScale(); scale < ledger.AmountScale {
 			same.Value += "0"
-			same.AssetScale = proto.Uint32(scale + 1)
+			same.AssetScale = new(scale + 1)
 		}
 		entries = append(entries,
 			&eventsv1.Entry{Account: d.account(), Direction: "debit", Amount: amount},

@@ -7,7 +7,6 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/tributary-ledger/tributary/ledger"
@@ -49,9 +48,7 @@ func (d *drawer) string(name string, rule *eventsv1.Rule) string {
 		}).Draw(d.T, name)
 	case eventsv1.Form_FORM_PAYMENT_POINTER:
 		return d.pointer(name)
-	case eventsv1.Form_FORM_UNSPECIFIED, eventsv1.Form_FORM_ASSET_CODE, eventsv1.Form_FORM_INTEGER:
-		fallthrough
-	default:
+	default: // FORM_UNSPECIFIED; money draws the rest
 		return d.text(name, maxTextBytes)
 	}
 }
@@ -74,7 +71,8 @@ func (d *drawer) text(name string, limit int) string {
 func (d *drawer) accountID(name string) string {
 	switch {
 	case d.extreme:
-		return rapid.SampledFrom([]string{strings.Repeat("z", maxAccountIDBytes), strings.Repeat("-", maxAccountIDBytes), ".", "_"}).Draw(d.T, name)
+		ends := []string{".", "_", strings.Repeat("z", maxAccountIDBytes), strings.Repeat("-", maxAccountIDBytes)}
+		return rapid.SampledFrom(ends).Draw(d.T, name)
 	case d.repeats:
 		return rapid.SampledFrom([]string{"acme", "Globex.1", "x_y"}).Draw(d.T, name)
 	default:
@@ -145,7 +143,7 @@ func limit(scale uint32) *big.Int {
 // money draws money of any size that is valid.
 func (d *drawer) money(m *eventsv1.Money, signed bool) {
 	scale := rapid.Uint32Range(0, ledger.AmountScale).Draw(d.T, "scale")
-	m.AssetScale = proto.Uint32(scale)
+	m.AssetScale = new(scale)
 	m.AssetCode = rapid.SampledFrom([]string{"GBP", "USD", "DASH", "X9", "ABCDEFGHIJ12"}).Draw(d.T, "asset")
 	m.Value = d.value(limit(scale)).String()
 	if signed && m.GetValue() != "0" && rapid.Bool().Draw(d.T, "negative") {
@@ -179,7 +177,7 @@ func (d *drawer) part(amount, fee *eventsv1.Money) {
 		return
 	}
 	whole := integer(amount.GetValue())
-	fee.AssetCode, fee.AssetScale = amount.GetAssetCode(), proto.Uint32(amount.GetAssetScale())
+	fee.AssetCode, fee.AssetScale = amount.GetAssetCode(), new(amount.GetAssetScale())
 	fee.Value = d.value(whole.Add(whole, big.NewInt(1))).String()
 }
 
