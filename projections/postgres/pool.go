@@ -20,17 +20,22 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	}
 	parameters := config.ConnConfig.RuntimeParams
 	parameters["synchronous_commit"] = "on"
-	parameters["transaction_timeout"] = "60s"
+	parameters["transaction_timeout"] = "120s"
 	parameters["timezone"] = "UTC"
 	if parameters["application_name"] == "" {
 		parameters["application_name"] = "tributary"
 	}
+	// A commit holds one connection and may ask for another (for new names), beside those that prepare and take over: with
+	// too few, several projectors on one pool would wait for each other for ever.
+	config.MaxConns = max(config.MaxConns, leastConns)
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the Postgres pool: %w", err)
 	}
 	return pool, nil
 }
+
+const leastConns = 16
 
 // SQLSTATEs that the store acts on.
 const (
@@ -40,7 +45,6 @@ const (
 	classDataException    = "22"
 	classConstraint       = "23"
 	classLimitExceeded    = "54"
-	stateLockNotAvailable = "55P03"
 )
 
 func sqlState(err error) string {

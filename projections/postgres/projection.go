@@ -28,7 +28,8 @@ type Projection interface {
 
 // Writes is a folded batch, ready to be written.
 type Writes interface {
-	// Write writes within the batch's transaction, behind the fence and the identities.
+	// Write writes within the batch's transaction, behind the fence and the identities. It is called again, in another
+	// transaction, where one failed.
 	Write(ctx context.Context, tx pgx.Tx) error
 }
 
