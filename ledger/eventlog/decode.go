@@ -24,7 +24,7 @@ import (
 func Decode(r *kgo.Record) Record {
 	record := Record{
 		Position:    position(r),
-		RecordedAt:  r.Timestamp.UTC().Truncate(time.Microsecond),
+		RecordedAt:  recordedAt(r.Timestamp),
 		LeaderEpoch: r.LeaderEpoch,
 		Bytes:       recordBytes(r),
 		Control:     r.Attrs.IsControl(),
@@ -47,6 +47,19 @@ func Decode(r *kgo.Record) Record {
 		record.Rejected = reject(r, attributes.ID, invalid)
 	}
 	return record
+}
+
+// recordedAt is Kafka's timestamp, in UTC, to the microsecond. Where the writer sets it, it may be anything, such as -1 or
+// the year 292278994: it is moved into the years that events may have, so that every store can hold it.
+func recordedAt(timestamp time.Time) time.Time {
+	first, end := time.Unix(0, 0), time.Date(2106, 1, 1, 0, 0, 0, 0, time.UTC)
+	switch {
+	case timestamp.Before(first):
+		timestamp = first
+	case !timestamp.Before(end):
+		timestamp = end.Add(-time.Microsecond)
+	}
+	return timestamp.UTC().Truncate(time.Microsecond)
 }
 
 // mode is one of the ways in which a CloudEvent lies in a record.

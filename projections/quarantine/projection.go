@@ -1,0 +1,99 @@
+package quarantine
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
+	"github.com/tributary-ledger/tributary/projections/postgres"
+)
+
+// Name is the projection's.
+const Name = "quarantine"
+
+const version = 1
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Projection is the quarantine.
+type Projection struct{}
+
+// New makes the projection.
+func New() *Projection { return &Projection{} }
+
+// Definition names it; it reads all topics, for what is not valid on them.
+func (*Projection) Definition() projections.Definition {
+	return projections.Definition{Name: Name, Version: version, Topics: eventlog.Topics(), Rejections: true}
+}
+
+// Migrations are its table and view.
+func (*Projection) Migrations() fs.FS {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // The folder is embedded.
+	}
+	return files
+}
+
+// Tables is its one table. A record has no identity but its position.
+func (*Projection) Tables() []postgres.Table {
+	return []postgres.Table{{
+		Name:    "records",
+		Keys:    []string{`PRIMARY KEY (topic, "partition", kafka_offset)`},
+		Indexes: []string{`(recorded_at, topic, "partition", kafka_offset)`},
+	}}
+}
+
+// Wants the records that hold no valid event.
+func (*Projection) Wants(record *eventlog.Record) bool { return record.Rejected != nil }
+
+// Prepare encodes a row a record.
+func (*Projection) Prepare(
+	_ context.Context, generation postgres.Generation, records []eventlog.Record,
+) (postgres.Writes, error) {
+	const reserved, rowBytes = 1000, 1024
+	rows := postgres.NewRows(min(len(records), reserved), rowBytes)
+	for i := range records {
+		put(rows, fold(&records[i]))
+	}
+	return writes{generation.Table("records"), rows}, nil
+}
+
+// writes are a batch's rows, encoded.
+type writes struct {
+	table string
+	rows  *postgres.Rows
+}
+
+const columns = `(topic, "partition", kafka_offset, recorded_at, ledger, reason, path, message, event_id, key, headers, payload)`
+
+func put(rows *postgres.Rows, r row) {
+	const fields = 12
+	rows.Row(fields)
+	rows.Text(r.topic)
+	rows.Int4(r.partition)
+	rows.Int8(r.offset)
+	rows.Time(r.recordedAt)
+	rows.NullableText(r.ledger)
+	rows.Text(r.reason)
+	rows.Text(r.path)
+	rows.Text(r.message)
+	rows.NullableText(r.eventID)
+	rows.NullableBytes(r.key)
+	rows.JSONB(r.headers)
+	rows.NullableBytes(r.payload)
+}
+
+// Write copies the rows.
+func (w writes) Write(ctx context.Context, tx pgx.Tx) error {
+	if err := postgres.Copy(ctx, tx, w.table+" "+columns, w.rows); err != nil {
+		return fmt.Errorf("copy quarantined records: %w", err)
+	}
+	return nil
+}
