@@ -10,6 +10,7 @@ import (
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Cluster is what status shows of the brokers and topics.
@@ -68,13 +69,14 @@ func (a *Admin) Describe(ctx context.Context) (*Cluster, error) {
 			present = append(present, topic)
 		}
 	}
-	starts, err := a.StartOffsets(ctx, present...)
-	if err != nil {
-		return nil, err
-	}
-	ends, err := a.EndOffsets(ctx, present...)
-	if err != nil {
-		return nil, err
+	var starts, ends map[TopicPartition]int64
+	if len(present) > 0 {
+		if starts, err = a.StartOffsets(ctx, present...); err != nil {
+			return nil, err
+		}
+		if ends, err = a.EndOffsets(ctx, present...); err != nil {
+			return nil, err
+		}
 	}
 	for _, topic := range Topics() {
 		cluster.Topics = append(cluster.Topics, topicStatus(topic, meta.Topics[topic], starts, ends))
@@ -115,6 +117,12 @@ func (a *Admin) offsets(ctx context.Context, which string, list listing, topics 
 		topics = Topics()
 	}
 	listed, err := list(ctx, topics...)
+	for tries := 0; err == nil && tries < 4 && errors.Is(listed.Error(), kerr.UnknownTopicOrPartition); tries++ {
+		// What the client knows of topics is up to metadataMinAge old, and brokers hear of new ones one by one.
+		if err = sleep(ctx, metadataMinAge); err == nil {
+			listed, err = list(ctx, topics...)
+		}
+	}
 	if err != nil {
 		return nil, unreachable(a.config, "ask for the log's "+which, err)
 	}
@@ -136,9 +144,9 @@ func (a *Admin) Identities(ctx context.Context, topics ...string) (map[TopicPart
 	if len(topics) == 0 {
 		topics = Topics()
 	}
-	meta, err := a.client.Metadata(ctx, topics...)
+	meta, err := a.topics(ctx, topics...)
 	if err != nil {
-		return nil, unreachable(a.config, "ask for the topics", err)
+		return nil, err
 	}
 	identities := make(map[TopicPartition]LogIdentity)
 	for _, topic := range topics {

@@ -37,9 +37,9 @@ func (r *reader) refresh(ctx context.Context, topics ...string) error {
 	if len(topics) == 0 {
 		return nil
 	}
-	meta, err := r.admin.client.Metadata(ctx, topics...)
+	meta, err := r.admin.topics(ctx, topics...)
 	if err != nil {
-		return unreachable(r.config, "ask for the topics", err)
+		return err
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -78,12 +78,13 @@ func (r *reader) leader(p TopicPartition) leader {
 }
 
 // fetchOnce asks the leader for what is at next, and decodes what is before to.
-func (r *reader) fetchOnce(ctx context.Context, p TopicPartition, next, to int64) (Batch, error) {
+func (r *reader) fetchOnce(ctx context.Context, s span) (Batch, error) {
+	p, next, to := s.TopicPartition, s.next, s.to
 	leads := r.leader(p)
 	if leads.broker < 0 {
 		return Batch{}, fmt.Errorf("%s: %w", p, kerr.LeaderNotAvailable)
 	}
-	answer, err := r.client.Broker(int(leads.broker)).RetriableRequest(ctx, fetchRequest(p, leads, next))
+	answer, err := r.client.Broker(int(leads.broker)).RetriableRequest(ctx, fetchRequest(s, leads))
 	if err != nil {
 		return Batch{}, fmt.Errorf("fetch %s: %w", p.At(next), err)
 	}
@@ -107,18 +108,18 @@ func (r *reader) fetchOnce(ctx context.Context, p TopicPartition, next, to int64
 	return batch, nil
 }
 
-func fetchRequest(p TopicPartition, leads leader, next int64) *kmsg.FetchRequest {
+func fetchRequest(s span, leads leader) *kmsg.FetchRequest {
 	partition := kmsg.NewFetchRequestTopicPartition()
-	partition.Partition = p.Partition
+	partition.Partition = s.Partition
 	partition.CurrentLeaderEpoch = leads.epoch
-	partition.FetchOffset = next
-	partition.PartitionMaxBytes = readFetchBytes
+	partition.FetchOffset = s.next
+	partition.PartitionMaxBytes = int32(s.fetchBytes) //nolint:gosec // at most readFetchBytesMost
 	topic := kmsg.NewFetchRequestTopic()
-	topic.Topic = p.Topic
+	topic.Topic = s.Topic
 	topic.TopicID = leads.topic
 	topic.Partitions = append(topic.Partitions, partition)
 	request := kmsg.NewPtrFetchRequest()
-	request.MaxBytes = readFetchBytes
+	request.MaxBytes = partition.PartitionMaxBytes
 	request.IsolationLevel = 1
 	request.SessionEpoch = -1 // no session: each request stands for itself
 	request.Topics = append(request.Topics, topic)

@@ -33,7 +33,9 @@ func wireFormats(t testing.TB, event *ledger.Event) map[string]*kgo.Record {
 	alone := func(value []byte, headers ...kgo.RecordHeader) *kgo.Record {
 		return &kgo.Record{Topic: event.Type.Topic(), Key: []byte(event.Key()), Value: value, Headers: headers}
 	}
-	contentType := func(value string) kgo.RecordHeader { return kgo.RecordHeader{Key: "content-type", Value: []byte(value)} }
+	contentType := func(value string) kgo.RecordHeader {
+		return kgo.RecordHeader{Key: "content-type", Value: []byte(value)}
+	}
 	wire := event.AppendData(nil)
 	return map[string]*kgo.Record{
 		"protobuf":                   form("application/protobuf", wire),

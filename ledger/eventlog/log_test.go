@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
@@ -226,13 +225,4 @@ func TestRefusedRecordsComeBackAsTheyWere(t *testing.T) {
 			require.Empty(t, r.Headers)
 		}
 	}
-}
-
-func deleteRecords(t testing.TB, admin *Admin, p TopicPartition, before int64) {
-	t.Helper()
-	var offsets kadm.Offsets
-	offsets.Add(kadm.Offset{Topic: p.Topic, Partition: p.Partition, At: before, LeaderEpoch: -1})
-	answers, err := admin.client.DeleteRecords(t.Context(), offsets)
-	require.NoError(t, err)
-	require.NoError(t, answers.Error())
 }

@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// readFetchBytes is the size of a fetch, as sent; one batch comes even when it is larger.
-	readFetchBytes = 1 << 20
+	// readBytes is how large a piece should be once it is uncompressed.
+	readBytes = 2 << 20
+	// readFetchBytes bound a fetch, as sent. One batch comes even when it is larger.
+	readFetchBytesLeast, readFetchBytesFirst, readFetchBytesMost = 64 << 10, 256 << 10, 1 << 20
 	// readPatience is how long a partition may make no progress before the reader gives up.
 	readPatience = 30 * time.Second
 )
@@ -50,7 +52,7 @@ type Batch struct {
 // together they cover the range without a gap; batches of different partitions come at the same time from different
 // goroutines. The first error of fn ends the reading and is returned.
 //
-// Memory is bounded by AtOnce times a few MiB, whatever the range. Errors: ErrRecreated and ErrTruncated where the log is
+// Memory is bounded by AtOnce times some 10 MiB, whatever the range. Errors: ErrRecreated and ErrTruncated where the log is
 // not the one that the offsets belong to or no longer has them, ErrUnreachable when brokers stay away for Patience.
 func ReadRange(ctx context.Context, config Config, part Range, fn func(context.Context, Batch) error) error {
 	config.Metrics = nil
@@ -140,12 +142,13 @@ func (r *reader) readPartition(
 	pieces := make(chan Batch, 1)
 	group.Go(func() error {
 		defer close(pieces)
+		fetchBytes := readFetchBytesFirst
 		for next := from; next < to; {
-			batch, err := r.fetch(ctx, p, next, to)
+			batch, err := r.fetch(ctx, span{p, next, to, fetchBytes})
 			if err != nil {
 				return err
 			}
-			next = batch.Next
+			next, fetchBytes = batch.Next, nextFetchBytes(fetchBytes, batch)
 			select {
 			case pieces <- batch:
 			case <-ctx.Done():
@@ -165,32 +168,49 @@ func (r *reader) readPartition(
 	return group.Wait() //nolint:wrapcheck // the errors are ours, with their place
 }
 
+// nextFetchBytes adapts a fetch to how well the records compress, for that may be a hundredfold.
+func nextFetchBytes(now int, batch Batch) int {
+	size := 1
+	for i := range batch.Records {
+		size += batch.Records[i].Bytes
+	}
+	return min(max(int(int64(now)*readBytes/int64(size)), readFetchBytesLeast), 2*now, readFetchBytesMost)
+}
+
+// span is what to ask of a partition: what is at next, before to, of so many bytes as sent.
+type span struct {
+	TopicPartition
+
+	next, to   int64
+	fetchBytes int
+}
+
 // fetch gets the piece at next, however often it must ask. It gives up when nothing came for as long as its patience.
-func (r *reader) fetch(ctx context.Context, p TopicPartition, next, to int64) (Batch, error) {
+func (r *reader) fetch(ctx context.Context, s span) (Batch, error) {
 	const firstPause, longestPause = 50 * time.Millisecond, 2 * time.Second
 	start, pause := time.Now(), firstPause
 	for {
-		batch, err := r.fetchOnce(ctx, p, next, to)
+		batch, err := r.fetchOnce(ctx, s)
 		switch {
-		case err == nil && batch.Next > next:
+		case err == nil && batch.Next > s.next:
 			return batch, nil
 		case ctx.Err() != nil:
-			return Batch{}, fmt.Errorf("read %s: %w", p.At(next), context.Cause(ctx))
+			return Batch{}, fmt.Errorf("read %s: %w", s.At(s.next), context.Cause(ctx))
 		case errors.Is(err, kerr.UnknownTopicID): // a broker may not have heard of a new topic; refresh tells if it was recreated
 		case Classify(err) == KindLogLost, Classify(err) == KindFatal:
-			return Batch{}, r.lost(ctx, p, next, err)
+			return Batch{}, r.lost(ctx, s.TopicPartition, s.next, err)
 		case time.Since(start) > r.patience:
 			if err == nil {
 				err = errors.New("the broker sends nothing, though the log goes on")
 			}
-			return Batch{}, unreachable(r.config, "read "+p.At(next).String(), err)
+			return Batch{}, unreachable(r.config, "read "+s.At(s.next).String(), err)
 		default:
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return Batch{}, fmt.Errorf("read %s: %w", p.At(next), err)
+			return Batch{}, fmt.Errorf("read %s: %w", s.At(s.next), err)
 		}
 		pause = min(2*pause, longestPause)
-		if err := r.refresh(ctx, p.Topic); Classify(err) == KindLogLost {
+		if err := r.refresh(ctx, s.Topic); Classify(err) == KindLogLost {
 			return Batch{}, err
 		}
 	}

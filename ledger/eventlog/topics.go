@@ -99,10 +99,21 @@ func isMissing(topic kadm.TopicDetail) bool {
 	return topic.Topic == "" || errors.Is(topic.Err, kerr.UnknownTopicOrPartition)
 }
 
-func (a *Admin) metadata(ctx context.Context) (kadm.Metadata, error) {
-	meta, err := a.client.Metadata(ctx, Topics()...)
+// topics asks a broker about topics. Asking for permissions too is what keeps the client from answering out of its memory,
+// in which a topic that was recreated is still the old one.
+func (a *Admin) topics(ctx context.Context, topics ...string) (kadm.Metadata, error) {
+	meta, err := a.client.Metadata(kadm.WithAuthorizedOps(ctx), topics...)
 	if err != nil {
 		return kadm.Metadata{}, unreachable(a.config, "ask for the topics", err)
+	}
+	return meta, nil
+}
+
+// metadata is about the ledger's topics; those that are not there have an error that isMissing knows.
+func (a *Admin) metadata(ctx context.Context) (kadm.Metadata, error) {
+	meta, err := a.topics(ctx, Topics()...)
+	if err != nil {
+		return kadm.Metadata{}, err
 	}
 	for _, topic := range Topics() {
 		if err := meta.Topics[topic].Err; err != nil && !isMissing(meta.Topics[topic]) {
