@@ -40,10 +40,9 @@ func (s *session) handOver(ctx context.Context, batch Batch) error {
 	err := s.retry(ctx, "prepare", func(ctx context.Context) error {
 		var err error
 		change, err = s.store.Prepare(ctx, batch)
-		return err //nolint:wrapcheck // The store says what it was doing.
+		return err
 	})
-	var refused *RefusedError
-	if errors.As(err, &refused) {
+	if _, ok := errors.AsType[*RefusedError](err); ok {
 		// The committer finds out which event it is.
 		change, err = brokenChange{err}, nil
 	}
@@ -73,7 +72,7 @@ func (s *session) pollError(ctx context.Context, fetches kgo.Fetches) error {
 		p := eventlog.TopicPartition{Topic: failed.Topic, Partition: failed.Partition}
 		err := eventlog.ExplainFetch(p, failed.Err)
 		if eventlog.Classify(err) != eventlog.KindRetriable {
-			return err //nolint:wrapcheck // It is a sentence for operators.
+			return err
 		}
 		s.metrics.retries.WithLabelValues("fetch").Inc()
 		s.health.fail("fetch", err)
@@ -138,10 +137,9 @@ func (s *session) commitOne(ctx context.Context, next pending) error {
 		defer cancel()
 		var err error
 		committed, err = next.change.Commit(ctx)
-		return err //nolint:wrapcheck // The store says what it was doing.
+		return err
 	})
-	var refused *RefusedError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		refused.Batch = next.batch
 		return s.commitHalves(ctx, next.batch, err)
 	}

@@ -93,10 +93,9 @@ func (r *Runner) Run(ctx context.Context) error {
 		started := time.Now()
 		err := r.session(ctx)
 		if ctx.Err() != nil {
-			break
+			break // Whatever the session ended with, it was told to.
 		}
-		var refused *RefusedError
-		if errors.As(err, &refused) {
+		if _, ok := errors.AsType[*RefusedError](err); ok {
 			r.health.fail("refused", err)
 			r.log.Error("stopping: this is a bug", "err", err)
 			return err
@@ -108,14 +107,14 @@ func (r *Runner) Run(ctx context.Context) error {
 		wait(ctx, pause.NextBackOff())
 	}
 	r.log.Info("stopped")
-	return nil
+	return nil //nolint:nilerr // What the last session ended with is that it was told to.
 }
 
 // noteFailure makes an ended session visible.
 func (r *Runner) noteFailure(err error) {
-	var fenced *FencedError
+	_, fenced := errors.AsType[*FencedError](err)
 	switch {
-	case errors.As(err, &fenced):
+	case fenced:
 		r.metrics.fenced.Inc()
 		r.log.Warn("fenced; joining again", "err", err)
 	case eventlog.Classify(err) == eventlog.KindLogLost:
@@ -171,7 +170,7 @@ func (r *Runner) retry(ctx context.Context, kind string, do func(context.Context
 
 // final tells whether trying the same again cannot help.
 func final(err error) bool {
-	var refused *RefusedError
-	var fenced *FencedError
-	return errors.As(err, &refused) || errors.As(err, &fenced) || eventlog.Classify(err) == eventlog.KindLogLost
+	_, refused := errors.AsType[*RefusedError](err)
+	_, fenced := errors.AsType[*FencedError](err)
+	return refused || fenced || eventlog.Classify(err) == eventlog.KindLogLost
 }

@@ -44,7 +44,7 @@ func (r *Runner) session(ctx context.Context) error {
 	s := &session{Runner: r, end: end, changes: make(chan pending), owned: map[eventlog.TopicPartition]*Ownership{}}
 	client, err := eventlog.NewClient(r.kafka, s.options()...)
 	if err != nil {
-		return err //nolint:wrapcheck // It says what it was doing.
+		return err
 	}
 	s.client = client
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -54,7 +54,7 @@ func (r *Runner) session(ctx context.Context) error {
 	err = group.Wait()
 	client.CloseAllowingRebalance()
 	r.health.assigned(0)
-	return err //nolint:wrapcheck // Its parts say what they were doing.
+	return err
 }
 
 func (s *session) options() []kgo.Opt {
@@ -94,7 +94,7 @@ func (s *session) acquire(
 			return err
 		}
 		if owned, err = s.store.Acquire(ctx, claims); err != nil {
-			return err //nolint:wrapcheck // The store says what it was doing.
+			return err
 		}
 		return s.checkLog(ctx, owned)
 	})
@@ -173,7 +173,7 @@ func (s *session) checkLog(ctx context.Context, owned map[eventlog.TopicPartitio
 			return fmt.Errorf("read start and end of %s: %w", p, err)
 		}
 		if err := eventlog.CheckRange(p, o.NextOffset, start.Offset, end.Offset); err != nil {
-			return err //nolint:wrapcheck // It is a sentence for operators.
+			return err
 		}
 	}
 	return nil

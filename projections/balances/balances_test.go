@@ -1,4 +1,4 @@
-package balances_test
+package balances
 
 import (
 	"context"
@@ -14,7 +14,6 @@ import (
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
-	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
@@ -26,7 +25,7 @@ func open(t *testing.T) *pgxpool.Pool {
 	pool, err := postgres.Open(t.Context(), stacktest.Postgres(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
-	_, err = postgres.Migrate(t.Context(), pool, []postgres.Projection{balances.New(pool, nil)}, nil)
+	_, err = postgres.Migrate(t.Context(), pool, []postgres.Projection{New(pool, nil)}, nil)
 	require.NoError(t, err)
 	return pool
 }
@@ -63,7 +62,7 @@ func TestEventsBecomeBalances(t *testing.T) {
 		_, err = writer.PublishAll(t.Context(), events)
 		require.NoError(t, err)
 	}
-	runner := projections.NewRunner(postgres.NewStore(pool, balances.New(pool, nil), postgres.Options{}), kafka, projections.Settings{})
+	runner := projections.NewRunner(postgres.NewStore(pool, New(pool, nil), postgres.Options{}), kafka, projections.Settings{})
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- runner.Run(ctx) }()
@@ -76,9 +75,11 @@ func TestEventsBecomeBalances(t *testing.T) {
 	cancel()
 	require.NoError(t, <-done)
 	var debits, credits, fees string
-	require.NoError(t, pool.QueryRow(t.Context(), `SELECT sum(debits)::text, sum(credits)::text FROM books.account_balances`).Scan(&debits, &credits))
+	require.NoError(t, pool.QueryRow(t.Context(),
+		`SELECT sum(debits)::text, sum(credits)::text FROM books.account_balances`).Scan(&debits, &credits))
 	require.Equal(t, "10000", debits)
 	require.Equal(t, debits, credits)
-	require.NoError(t, pool.QueryRow(t.Context(), `SELECT balance::text FROM books.account_balances WHERE account = 'platform:fees'`).Scan(&fees))
+	require.NoError(t, pool.QueryRow(t.Context(),
+		`SELECT balance::text FROM books.account_balances WHERE account = 'platform:fees'`).Scan(&fees))
 	require.Equal(t, "250", fees)
 }

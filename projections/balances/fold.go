@@ -43,7 +43,7 @@ func fold(records []eventlog.Record) folded {
 		event := records[i].Event
 		postings = ledger.Postings(postings[:0], event)
 		for n, posting := range postings {
-			key := account{event.Ledger, posting.Account, posting.Asset}
+			key := account{posting.Account, event.Ledger, posting.Asset}
 			number, ok := numbers[key]
 			if !ok {
 				number = int32(len(f.accounts)) //nolint:gosec // A batch has fewer.
@@ -51,7 +51,7 @@ func fold(records []eventlog.Record) folded {
 				f.accounts = append(f.accounts, key)
 			}
 			f.entries = append(f.entries, entry{
-				record: i, number: int32(n), account: number, //nolint:gosec // An event of 1 MiB has fewer.
+				record: i, number: int32(n), account: number,
 				credit: bool(posting.Direction), amount: posting.Amount,
 			})
 		}
@@ -102,7 +102,7 @@ func (p *Projection) label(ctx context.Context, records []eventlog.Record) (map[
 	for i, id := range ids {
 		labels[names[i]] = int16(id) //nolint:gosec // tributary.labels.id is a smallint.
 	}
-	return labels, err //nolint:wrapcheck // The caller wraps.
+	return labels, err
 }
 
 // totals adds the sorted entries up, by account and partition.

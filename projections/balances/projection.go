@@ -34,9 +34,9 @@ type Projection struct {
 
 // account is what has a number in balances.accounts.
 type account struct {
-	ledger string
 	ledger.Account
-	asset string
+
+	ledger, asset string
 }
 
 // New makes the projection. A nil lookup leaves the kept content of conflicts empty.
@@ -44,9 +44,10 @@ func New(pool *pgxpool.Pool, lookup Lookup) *Projection {
 	accounts := postgres.NewDictionary(pool, "balances.accounts", []string{"account", "ledger", "asset_code"},
 		func(a account) []string { return []string{a.String(), a.ledger, a.asset} },
 		func(a account) account {
-			return account{strings.Clone(a.ledger), ledger.Account{
-				Kind: strings.Clone(a.Kind), Name: strings.Clone(a.Name), Leaf: strings.Clone(a.Leaf),
-			}, strings.Clone(a.asset)}
+			return account{
+				ledger.Account{Kind: strings.Clone(a.Kind), Name: strings.Clone(a.Name), Leaf: strings.Clone(a.Leaf)},
+				strings.Clone(a.ledger), strings.Clone(a.asset),
+			}
 		})
 	return &Projection{accounts, postgres.Labels(pool), lookup}
 }

@@ -1,9 +1,10 @@
-package balances_test
+package balances
 
 import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -15,22 +16,22 @@ import (
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
-	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
 // BenchmarkRebuild builds the balances from a full log: payouts between 100,000 zipf-distributed merchants and banks.
-// go test -run '^$' -bench Rebuild -benchtime 500000x ./projections/balances
+//
+//	go test -run '^$' -bench Rebuild -benchtime 500000x ./projections/balances
 func BenchmarkRebuild(b *testing.B) {
 	pool, err := postgres.Open(b.Context(), stacktest.Postgres(b))
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
-	_, err = postgres.Migrate(b.Context(), pool, []postgres.Projection{balances.New(pool, nil)}, nil)
+	_, err = postgres.Migrate(b.Context(), pool, []postgres.Projection{New(pool, nil)}, nil)
 	require.NoError(b, err)
 	kafka := eventlog.Config{Brokers: stacktest.Kafka(b)}
 	fill(b, kafka, b.N)
-	store := postgres.NewStore(pool, balances.New(pool, nil), postgres.Options{})
+	store := postgres.NewStore(pool, New(pool, nil), postgres.Options{})
 	runner := projections.NewRunner(store, kafka, projections.Settings{})
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
@@ -72,7 +73,7 @@ func fill(tb testing.TB, kafka eventlog.Config, n int) {
 		writer.Publish(tb.Context(), ledger.NewEvent(id, time.Now(), "urn:bench", &eventsv1.PayoutSent{
 			PayoutId: fmt.Sprintf("payout-%d", i), MerchantId: fmt.Sprintf("m%d", zipf.Uint64()),
 			Bank:   fmt.Sprintf("b%d", zipf.Uint64()),
-			Amount: &eventsv1.Money{Value: fmt.Sprint(1 + random.IntN(100_000)), AssetCode: "USD", AssetScale: &scale},
+			Amount: &eventsv1.Money{Value: strconv.Itoa(1 + random.IntN(100_000)), AssetCode: "USD", AssetScale: &scale},
 		}), func(_ eventlog.Position, err error) {
 			if err != nil {
 				tb.Errorf("publish: %v", err)

@@ -186,7 +186,7 @@ func numericDigits(digits *[24]uint16, s ledger.Sum) int {
 	for !s.IsZero() {
 		part := s.DivMod(chunk)
 		for range 4 {
-			digits[n] = uint16(part % 10_000) //nolint:gosec // Below 10^4.
+			digits[n] = uint16(part % 10_000)
 			part /= 10_000
 			n++
 		}

@@ -43,8 +43,7 @@ func (c *change) Commit(ctx context.Context) (projections.Committed, error) {
 	case refuses(err):
 		return projections.Committed{}, &projections.RefusedError{Batch: c.batch, Err: err}
 	default:
-		var refused *projections.RefusedError
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*projections.RefusedError](err); ok {
 			return projections.Committed{}, &projections.RefusedError{Batch: c.batch, Err: refused.Err}
 		}
 		return projections.Committed{}, explain(err)
@@ -132,13 +131,13 @@ func (c *change) identities(ctx context.Context, tx pgx.Tx) error {
 
 func (c *change) write(ctx context.Context, tx pgx.Tx) error {
 	if err := c.writes.Write(ctx, tx); err != nil {
-		return err //nolint:wrapcheck // steps names the place.
+		return err
 	}
 	keeper, ok := c.store.projection.(ConflictKeeper)
 	if !ok || len(c.conflicts) == 0 {
 		return nil
 	}
-	return keeper.KeepConflicts(ctx, tx, c.generation, c.conflicts) //nolint:wrapcheck // steps names the place.
+	return keeper.KeepConflicts(ctx, tx, c.generation, c.conflicts)
 }
 
 // findOut reads the progress after a refusal: nil if the batch is in, by an earlier try of this owner whose answer was

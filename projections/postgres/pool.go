@@ -39,17 +39,16 @@ const leastConns = 16
 
 // SQLSTATEs that the store acts on.
 const (
-	stateUniqueViolation  = "23505"
-	stateUndefinedTable   = "42P01"
-	stateInvalidSchema    = "3F000"
-	classDataException    = "22"
-	classConstraint       = "23"
-	classLimitExceeded    = "54"
+	stateUniqueViolation = "23505"
+	stateUndefinedTable  = "42P01"
+	stateInvalidSchema   = "3F000"
+	classDataException   = "22"
+	classConstraint      = "23"
+	classLimitExceeded   = "54"
 )
 
 func sqlState(err error) string {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return refused.Code
 	}
 	return ""
@@ -95,7 +94,7 @@ func execBinary(ctx context.Context, tx pgx.Tx, sql string, parameters ...[]byte
 	}
 	result := tx.Conn().PgConn().ExecParams(ctx, sql, parameters, nil, formats, nil).Read()
 	if result.Err != nil {
-		return 0, result.Err //nolint:wrapcheck // Callers say what they were doing.
+		return 0, result.Err
 	}
 	return result.CommandTag.RowsAffected(), nil
 }
@@ -116,5 +115,8 @@ func Copy(ctx context.Context, tx pgx.Tx, tableAndColumns string, rows *Rows) er
 		return nil
 	}
 	_, err := tx.Conn().PgConn().CopyFrom(ctx, rows.Reader(), "COPY "+tableAndColumns+" FROM STDIN BINARY")
-	return err //nolint:wrapcheck // Callers say what they were doing.
+	if err != nil {
+		return fmt.Errorf("copy into %s: %w", tableAndColumns, err)
+	}
+	return nil
 }

@@ -166,13 +166,9 @@ func (s *Store) endBlockers(ctx context.Context, pid uint32) (stop func()) {
 }
 
 func (s *Store) endBlockersNow(ctx context.Context, pid uint32) {
-	rows, _ := s.pool.Query(ctx, `SELECT b, pg_terminate_backend(b) FROM unnest(pg_blocking_pids($1)) b`, int32(pid)) //nolint:gosec // A pid fits.
-	ended, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (int32, error) {
-		var blocker int32
-		var ok bool
-		err := row.Scan(&blocker, &ok)
-		return blocker, err
-	})
+	rows, _ := s.pool.Query(ctx, `SELECT b FROM unnest(pg_blocking_pids($1)) b WHERE pg_terminate_backend(b)`,
+		int32(pid)) //nolint:gosec // A pid fits.
+	ended, err := pgx.CollectRows(rows, pgx.RowTo[int32])
 	switch {
 	case errors.Is(err, context.Canceled):
 	case err != nil:
@@ -219,5 +215,5 @@ func (s *Store) fold(ctx context.Context, generation Generation, records []event
 			err = &projections.RefusedError{Err: fmt.Errorf("the fold of %s panicked: %v", s.Definition().Name, p)}
 		}
 	}()
-	return s.projection.Prepare(ctx, generation, records) //nolint:wrapcheck // The projection says what it was doing.
+	return s.projection.Prepare(ctx, generation, records)
 }

@@ -131,4 +131,3 @@ func TestStore(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, open)
 }
-

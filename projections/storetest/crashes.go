@@ -38,6 +38,7 @@ func stepsOf(t *testing.T, h Harness) []string {
 // testCrashes kills an owner before each step in turn, in a batch of new events, of events that are in already, and of
 // both. The next owner must go on from what is in, and end with each event once.
 func testCrashes(t *testing.T, probe Harness, open func(t *testing.T) Harness) {
+	t.Helper()
 	for _, step := range stepsOf(t, probe) {
 		t.Run(step, func(t *testing.T) {
 			t.Parallel()
@@ -77,6 +78,7 @@ func crash(t *testing.T, h Harness, l log, step string) {
 // testRandomCrashes is a random history of appends, duplicates, commits that die anywhere, and owners that replace each
 // other; old owners go on trying.
 func testRandomCrashes(t *testing.T, h Harness) {
+	t.Helper()
 	steps := append(stepsOf(t, h), "none")
 	number := int32(1_000)
 	rapid.Check(t, func(rt *rapid.T) {

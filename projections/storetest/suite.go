@@ -31,7 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"ARecreatedTopicIsNoticed":             testRecreated,
 		"ASwapWaitsAndFencesBothGenerations":   testSwap,
 		"GenerationsDoNotSeeEachOther":         testGenerations,
-		"ACrashBetweenAnyTwoStepsLeavesNoHalf": func(t *testing.T, h Harness) { testCrashes(t, h, open) },
+		"ACrashBetweenAnyTwoStepsLeavesNoHalf": func(t *testing.T, h Harness) { t.Helper(); testCrashes(t, h, open) },
 		"RandomCrashesAndTakeovers":            testRandomCrashes,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,6 +57,7 @@ func requireAllOnce(t *testing.T, h Harness, l log) {
 }
 
 func testCommit(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 500)
 	l.fill(partition(1), 3)
@@ -75,6 +76,7 @@ func testCommit(t *testing.T, h Harness) {
 }
 
 func testDuplicates(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 300)
 	for i, record := range l[partition(0)] { // Again on another partition, and within the batch, and later.
@@ -93,6 +95,7 @@ func testDuplicates(t *testing.T, h Harness) {
 }
 
 func testConflicts(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	first := l.add(partition(0), event("1"))
 	l.add(partition(0), eventWithID(first.Event.ID, "2"))
@@ -118,6 +121,7 @@ func crashAt(name string) projections.Step {
 }
 
 func testLostAnswer(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 10)
 	a := acquire(t, h.Open(t, 0, crashAt(LastStep)), partition(0))
@@ -138,6 +142,7 @@ func requireFenced(t *testing.T, err error, want ...eventlog.TopicPartition) {
 }
 
 func testFence(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 20)
 	a := acquire(t, h.Open(t, 0, nil), partition(0))
@@ -154,6 +159,7 @@ func testFence(t *testing.T, h Harness) {
 }
 
 func testFenceOfOne(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 5)
 	l.fill(partition(1), 5)
@@ -169,6 +175,7 @@ func testFenceOfOne(t *testing.T, h Harness) {
 
 // testPaused stops an owner inside its commit, as SIGSTOP would, until another has taken over.
 func testPaused(t *testing.T, h Harness) {
+	t.Helper()
 	for _, at := range stepsOf(t, h) {
 		if at == LastStep {
 			continue // It is done by then.
@@ -205,6 +212,7 @@ func testPaused(t *testing.T, h Harness) {
 
 // testTwoOwners has the same ids in two partitions, whose owners commit at the same time.
 func testTwoOwners(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 2_000)
 	for i := range l[partition(0)] { // In the other order: the one that deadlocks if anything does.
@@ -231,6 +239,7 @@ func testTwoOwners(t *testing.T, h Harness) {
 }
 
 func testRefused(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.add(partition(0), event("1"))
 	l.add(partition(0), event(PoisonAmount))
@@ -246,6 +255,7 @@ func testRefused(t *testing.T, h Harness) {
 }
 
 func testRecreated(t *testing.T, h Harness) {
+	t.Helper()
 	store := h.Open(t, 0, nil)
 	acquire(t, store, partition(0))
 	other := eventlog.TopicID(uuid.New())
@@ -254,6 +264,7 @@ func testRecreated(t *testing.T, h Harness) {
 }
 
 func testSwap(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 30)
 	live := acquire(t, h.Open(t, 0, nil), partition(0))
@@ -280,6 +291,7 @@ func testSwap(t *testing.T, h Harness) {
 }
 
 func testGenerations(t *testing.T, h Harness) {
+	t.Helper()
 	l := log{}
 	l.fill(partition(0), 30)
 	next := h.CreateGeneration(t)
