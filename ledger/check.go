@@ -32,7 +32,7 @@ type found struct {
 func (c *checker) message(m *message, b []byte, base int, signed bool) *Invalid {
 	var seen found
 	for at := 0; at < len(b); {
-		number, wireType, n := protowire.ConsumeTag(b[at:])
+		number, wireType, n := consumeTag(b[at:])
 		if n < 0 {
 			return badWire(base+at, protowire.ParseError(n))
 		}
@@ -70,6 +70,23 @@ func (c *checker) message(m *message, b []byte, base int, signed bool) *Invalid 
 	return nil
 }
 
+// consumeTag is protowire.ConsumeTag, with a short way for the tags of one byte that all but few fields have.
+func consumeTag(b []byte) (protowire.Number, protowire.Type, int) {
+	if tag := b[0]; tag < 0x80 && tag >= 1<<3 {
+		return protowire.Number(tag >> 3), protowire.Type(tag & 7), 1
+	}
+	return protowire.ConsumeTag(b)
+}
+
+// consumeBytes is protowire.ConsumeBytes, with a short way for lengths of one byte.
+func consumeBytes(b []byte) ([]byte, int) {
+	if len(b) > 0 && b[0] < 0x80 && int(b[0]) < len(b) {
+		end := int(b[0]) + 1
+		return b[1:end], end
+	}
+	return protowire.ConsumeBytes(b)
+}
+
 // byWire is the field of a number, nil where there is none.
 func (m *message) byWire(number protowire.Number) *field {
 	if number > maxFieldNumber || m.byNumber[number] == 0 {
@@ -100,7 +117,7 @@ func (c *checker) bytes(f *field, seen *found, got protowire.Type, b []byte, n, 
 	if got != protowire.BytesType {
 		return 0, badWire(at, errWireType)
 	}
-	content, size := protowire.ConsumeBytes(b[n:])
+	content, size := consumeBytes(b[n:])
 	if size < 0 {
 		return 0, badWire(at, protowire.ParseError(size))
 	}

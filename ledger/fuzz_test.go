@@ -1,6 +1,8 @@
 package ledger_test
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
 // examples are the events of the golden files, valid and not.
@@ -33,6 +36,41 @@ func FuzzDecodeJSON(f *testing.F) {
 		f.Add([]byte(doc))
 	}
 	f.Fuzz(func(t *testing.T, doc []byte) { holdPromises(t, doc) })
+}
+
+// The scanner agrees with the standard library on what is JSON, and on what a string says.
+func FuzzJSON(f *testing.F) {
+	for _, value := range []string{
+		`"plain"`, `"\"\\\/\b\f\n\r\t"`, `"\u00e9\ud834\udd1e"`, `"\ud834x"`, `"\u12g4"`,
+		`[1,-0.5e+10,{"a":[]},true,false,null]`, `01`, `-`, `1.`,
+		`1e`, `tru`, "\"\x01\"", `{"a":1,}`, `[1,]`, `{"a" 1}`, `"`, `"\`, `"\x"`, `"eight by\\tes"`, "\"\xff\"", ``,
+	} {
+		f.Add([]byte(value))
+	}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		if bytes.Count(value, []byte("["))+bytes.Count(value, []byte("{")) > 50 {
+			return // the scanner nests less deep
+		}
+		doc := append([]byte(`{"specversion":"1.0","id":"0197f2c4-5b1e-7d3a-9c41-3f6f0a5e8b21","source":"urn:fuzz","type":"`+
+			string(ledger.TypePostPublished)+`","time":"2026-01-31T09:30:00Z","subject":"blog","data":{"plugin_id":"blog",`+
+			`"post_id":"p","url":null,"title":`), value...)
+		doc = append(doc, "}}"...)
+		e, bad := ledger.DecodeJSON(doc, ledger.Lenient)
+		if bad != nil && strings.Contains(bad.Message, "twice") {
+			return
+		}
+		require.Equal(t, json.Valid(doc), bad == nil || bad.Code != ledger.CodeUndecodable, "%v", bad)
+		if bad != nil {
+			return
+		}
+		var want map[string]any
+		require.NoError(t, json.Unmarshal(doc, &want))
+		wantData, ok := want["data"].(map[string]any)
+		require.True(t, ok)
+		got, ok := e.Data.(*eventsv1.PostPublished)
+		require.True(t, ok)
+		require.Equal(t, wantData["title"], got.GetTitle())
+	})
 }
 
 func FuzzDecodeProtobuf(f *testing.F) {
