@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/vbauerster/mpb/v8/cwriter"
+)
+
+// world is all that the program touches of its process.
+type world struct {
+	args           []string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	environ        []string
+}
+
+// app is one run of the program.
+type app struct {
+	world
+
+	settings settings
+	asJSON   bool
+	// running is set once flags and arguments are known to be good: an error before that is one of usage.
+	running bool
+}
+
+// run is the program: it runs the command that the arguments name and returns the exit code. Facts go to stdout, all else to
+// stderr. It may be called several times at once.
+func run(ctx context.Context, w world) int {
+	a := &app{world: w}
+	root := newRootCommand(a)
+	root.SetArgs(w.args)
+	root.SetIn(w.stdin)
+	root.SetOut(w.stdout)
+	root.SetErr(w.stderr)
+	command, err := root.ExecuteContextC(ctx)
+	return a.report(ctx, command, err)
+}
+
+func newRootCommand(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tributary",
+		Short: "An event-sourced payments ledger",
+		Long: `Tributary keeps every payment, receiver and monetization event in Kafka, once and for ever, and projects that
+log into balances and receipts, exactly once.
+
+Facts go to stdout, progress and logs to stderr; with --json facts are JSON. Exit codes: 0 done, 1 the answer is no
+(invalid input, a difference found), 2 usage, 3 a server cannot be reached.
+
+Settings come from flags, the environment (TRIBUTARY_…), and tributary.yaml, in that order; "tributary config" prints
+what is in force.`,
+		Example: `  tributary dev                            # servers and projectors on this machine, until Ctrl-C
+  set -a; . .tributary/endpoints.env       # in another shell: point every command at them
+  tributary publish events.ndjson --wait
+  tributary get balance merchant:acme:payable`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error { return a.prepare(command) }
+	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help is enough
+	addSettingFlags(root.PersistentFlags())
+	root.AddGroup(
+		&cobra.Group{ID: groupRun, Title: "Run it:"},
+		&cobra.Group{ID: groupUse, Title: "Use it:"},
+		&cobra.Group{ID: groupWatch, Title: "Watch and prove it:"},
+	)
+	addGroup(root, groupRun, newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
+	addGroup(root, groupUse, newPublishCommand(a))
+	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
+	addCompletion(root)
+	return root
+}
+
+const (
+	groupRun   = "run"
+	groupUse   = "use"
+	groupWatch = "watch"
+)
+
+func addGroup(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, command := range commands {
+		command.GroupID = group
+		root.AddCommand(command)
+	}
+}
+
+// prepare runs before each command, when its flags are known.
+func (a *app) prepare(command *cobra.Command) error {
+	loaded, err := loadSettings(command.Flags(), a.environ)
+	if err != nil {
+		return err
+	}
+	a.settings = loaded
+	a.running = true
+	return nil
+}
+
+// jsonFlag adds --json; what it prints is said in the help, because programs hold on to it.
+func (a *app) jsonFlag(command *cobra.Command, prints string) {
+	command.Flags().BoolVar(&a.asJSON, "json", false, "print facts as JSON")
+	command.Long = strings.TrimLeft(command.Long+"\n\nWith --json: "+prints+".", "\n")
+}
+
+// printf writes facts for people.
+func (a *app) printf(format string, args ...any) error {
+	if _, err := fmt.Fprintf(a.stdout, format, args...); err != nil {
+		return fmt.Errorf("write to stdout: %w", err)
+	}
+	return nil
+}
+
+// printJSON writes one value on a line of its own.
+func (a *app) printJSON(value any) error {
+	encoder := json.NewEncoder(a.stdout)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return fmt.Errorf("write JSON to stdout: %w", err)
+	}
+	return nil
+}
+
+// notef tells people something that is no fact asked for: progress, a warning, a hint.
+func (a *app) notef(format string, args ...any) {
+	_, _ = fmt.Fprintf(a.stderr, format+"\n", args...) // nowhere is left to complain
+}
+
+// logger is what long-running parts log to, from the level that the settings name, or else from this one, on.
+func (a *app) logger(level slog.Level) *slog.Logger {
+	if a.settings.source("log.level") != sourceDefault {
+		level = a.settings.logLevel()
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if a.settings.get("log.format") == "json" {
+		return slog.New(slog.NewJSONHandler(a.stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(a.stderr, options))
+}
+
+// isTerminal tells whether a person watches a stream.
+func isTerminal(stream any) bool {
+	file, ok := stream.(*os.File)
+	return ok && cwriter.IsTerminal(int(file.Fd())) //nolint:gosec // descriptors are small
+}

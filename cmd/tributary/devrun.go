@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tributary-ledger/tributary/deploy/devstack"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/ledger/web"
+)
+
+// devRun is everything in one process tree: embedded servers, and all projectors in this process.
+type devRun struct {
+	stack   *devstack.Stack
+	pool    *pgxpool.Pool
+	server  *web.Server
+	running *projectors
+
+	stopProjectors context.CancelFunc
+	// ended gets the error, or nil, of the projectors and of the health server when they have stopped.
+	ended chan error
+}
+
+// stackStopPatience is how long the servers may take to stop in order.
+const stackStopPatience = 30 * time.Second
+
+// startDev starts the servers, brings topics and tables up to date, runs all projectors, and returns when they are ready. From
+// then on this app's settings are those of the servers. If anything fails nothing is left running.
+func (a *app) startDev(ctx context.Context, options devstack.Options, healthAddress string) (*devRun, error) {
+	stack, err := devstack.Start(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	run := &devRun{stack: stack}
+	if err := a.startProjecting(ctx, run, options.Logger, healthAddress); err != nil {
+		return nil, errors.Join(err, run.stop(ctx))
+	}
+	return run, nil
+}
+
+// useEndpoints points the settings at the servers of a stack.
+func (a *app) useEndpoints(stack *devstack.Stack) {
+	a.settings = a.settings.with("the embedded servers", stack.Endpoints().Env())
+	plain := map[string]string{"TRIBUTARY_KAFKA_TLS": "false"}
+	for _, name := range []string{"CA_FILE", "CERT_FILE", "KEY_FILE", "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD"} {
+		plain["TRIBUTARY_KAFKA_"+name] = ""
+	}
+	a.settings = a.settings.with("the embedded servers", plain)
+}
+
+func (a *app) startProjecting(ctx context.Context, run *devRun, logger *slog.Logger, healthAddress string) error {
+	a.useEndpoints(run.stack)
+	if _, err := a.migrateAll(ctx, eventlog.TopicSettings{}); err != nil {
+		return err
+	}
+	kafka, err := a.kafka(logger)
+	if err != nil {
+		return err
+	}
+	if run.pool, err = a.postgres(ctx); err != nil {
+		return err
+	}
+	run.running = newProjectors(run.pool, kafka, projectionNames(), logger)
+	if run.server, err = a.serveHealth(ctx, healthAddress, run.running); err != nil {
+		return err
+	}
+	// They live until stop, which stops them before the servers, not until ctx ends.
+	projecting, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	run.stopProjectors = cancel
+	run.ended = make(chan error, 1)
+	go func() { run.ended <- a.projectUntil(projecting, run) }()
+	return run.awaitReady(ctx)
+}
+
+// projectUntil runs projectors and health server until the context ends. One projector's bug does not stop the others.
+func (a *app) projectUntil(ctx context.Context, run *devRun) error {
+	served := make(chan error, 1)
+	go func() { served <- run.server.Run(ctx) }()
+	err := run.running.run(ctx, func(name string, err error) bool {
+		a.notef("projector %s has stopped, the others go on: %v", name, err)
+		return true
+	})
+	return errors.Join(err, <-served)
+}
+
+// awaitReady returns when every projector does its work.
+func (run *devRun) awaitReady(ctx context.Context) error {
+	const patience, pause = time.Minute, 20 * time.Millisecond
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	ticker := time.NewTicker(pause)
+	defer ticker.Stop()
+	for {
+		err := run.running.ready()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the projectors are not ready: %w", err)
+		case <-ticker.C:
+		}
+	}
+}
+
+// stop stops projectors, then servers, in order; a second Ctrl-C ends this process, and the servers with it.
+func (run *devRun) stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stackStopPatience)
+	defer cancel()
+	var projected error
+	if run.stopProjectors != nil {
+		run.stopProjectors()
+		projected = <-run.ended
+	}
+	if run.pool != nil {
+		run.pool.Close()
+	}
+	return errors.Join(projected, run.stack.Stop(ctx))
+}
+
+// endpoints are where everything listens, by the name of its variable.
+func (run *devRun) endpoints() map[string]string {
+	env := maps.Clone(run.stack.Endpoints().Env())
+	if run.server != nil {
+		env["TRIBUTARY_HEALTH_URL"] = run.server.URL()
+	}
+	return env
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/tributary-ledger/tributary/deploy/devstack"
+)
+
+// version is set when a release is built.
+var version = "dev" //nolint:gochecknoglobals // the linker can set nothing else
+
+func main() {
+	devstack.RunChildIfAsked()
+	os.Exit(interruptible())
+}
+
+// interruptible runs the program under a context that the first Ctrl-C or SIGTERM ends; the second ends the process at once.
+func interruptible() int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+	return run(ctx, world{args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ()})
+}

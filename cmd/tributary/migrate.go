@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/postgres"
+)
+
+func newMigrateCommand(a *app) *cobra.Command {
+	var topics eventlog.TopicSettings
+	command := &cobra.Command{
+		Use:   "migrate",
+		Short: "Create or upgrade topics and tables",
+		Long: `Creates the topics and tables that are missing, and upgrades those that are there. It is safe to run again, and for two
+to run at once. Topics whose settings could lose an event are refused, with the command that mends them.`,
+		Example: `  tributary migrate
+  tributary migrate --partitions 24 --json | jq .topics`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: noCompletion,
+		RunE: func(command *cobra.Command, _ []string) error {
+			if topics.Partitions < 0 || topics.Replication < 0 {
+				return usagef("--partitions and --replication count from 1")
+			}
+			return a.migrate(command.Context(), topics)
+		},
+	}
+	command.Flags().IntVar(&topics.Partitions, "partitions", 0, "partitions of each topic; topics with fewer get more (default 12 for new topics)")
+	command.Flags().IntVar(&topics.Replication, "replication", 0, "copies of each record in new topics (default 3 where there are 3 brokers, else 1)")
+	a.jsonFlag(command, "an object of topics and tables (what was done, a string each), problems")
+	return command
+}
+
+// migration is what migrate did, as --json prints it.
+type migration struct {
+	Topics   []string           `json:"topics"`
+	Tables   []string           `json:"tables"`
+	Problems []eventlog.Problem `json:"problems"`
+}
+
+func (a *app) migrate(ctx context.Context, topics eventlog.TopicSettings) error {
+	done, err := a.migrateAll(ctx, topics)
+	var refused *eventlog.ProblemsError
+	if errors.As(err, &refused) {
+		if a.asJSON {
+			if err := a.printJSON(migration{Topics: []string{}, Tables: []string{}, Problems: refused.Problems}); err != nil {
+				return err
+			}
+		}
+		a.warnOfProblems(refused.Problems)
+		a.notef("tributary: refused; nothing was changed")
+		return errNo
+	}
+	if err != nil {
+		return err
+	}
+	if a.asJSON {
+		return a.printJSON(done)
+	}
+	a.warnOfProblems(done.Problems)
+	if len(done.Topics)+len(done.Tables) == 0 {
+		return a.printf("topics and tables are up to date\n")
+	}
+	for _, line := range append(done.Topics, done.Tables...) {
+		if err := a.printf("%s\n", line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// migrateAll brings topics and tables up to date, without a word.
+func (a *app) migrateAll(ctx context.Context, topics eventlog.TopicSettings) (migration, error) {
+	_, admin, err := a.openKafka(ctx)
+	if err != nil {
+		return migration{}, err
+	}
+	defer admin.Close()
+	pool, err := a.openPostgres(ctx)
+	if err != nil {
+		return migration{}, err
+	}
+	defer pool.Close()
+	done := migration{}
+	if done.Topics, err = admin.Ensure(ctx, topics); err != nil {
+		return done, err
+	}
+	if done.Problems, err = admin.Check(ctx); err != nil {
+		return done, err
+	}
+	if done.Tables, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), nil); err != nil {
+		return done, err
+	}
+	done.Topics, done.Tables, done.Problems = notNil(done.Topics), notNil(done.Tables), notNil(done.Problems)
+	return done, nil
+}
+
+// notNil makes JSON say [] and not null.
+func notNil[T any](all []T) []T {
+	if all == nil {
+		return []T{}
+	}
+	return all
+}
+
+// warnOfProblems says loudly which topics are set so that events can be lost, and less so what is weaker than it should be.
+func (a *app) warnOfProblems(problems []eventlog.Problem) {
+	for _, problem := range problems {
+		word := "warning"
+		if problem.Severity == eventlog.SeverityFatal {
+			word = "DANGER"
+		}
+		a.notef("%s: topic %s has %s = %s, must be %s: %s\n  fix: %s",
+			word, problem.Topic, problem.Setting, problem.Found, problem.Want, problem.Danger, problem.Fix)
+	}
+}

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tributary-ledger/tributary/ledger/web"
+)
+
+func newProjectCommand(a *app) *cobra.Command {
+	return &cobra.Command{
+		Use:   "project [NAME…]",
+		Short: "Run projectors in the foreground (all, when none is named)",
+		Long: `Runs projectors until Ctrl-C or SIGTERM. Any number of copies may run, here and elsewhere: they share the partitions.
+Servers that are away are waited for, visibly: /readyz turns red and says why, /livez stays. A projector that meets a bug
+stops with the position in its message, and exit code 1; it never skips an event.
+
+/livez, /readyz and /metrics are served at TRIBUTARY_METRICS_ADDR.`,
+		Example: `  tributary project balances
+  tributary project balances receipts --metrics-addr 127.0.0.1:0
+  curl -H 'Accept: application/json' localhost:9464/readyz | jq .`,
+		ValidArgsFunction: completeProjections,
+		RunE: func(command *cobra.Command, args []string) error {
+			names, err := chosenProjections(args)
+			if err != nil {
+				return err
+			}
+			return a.project(command.Context(), names)
+		},
+	}
+}
+
+func (a *app) project(ctx context.Context, names []string) error {
+	logger := a.logger(slog.LevelInfo)
+	kafka, err := a.kafka(logger)
+	if err != nil {
+		return err
+	}
+	pool, err := a.postgres(ctx)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	running := newProjectors(pool, kafka, names, logger)
+	server, err := a.serveHealth(ctx, a.settings.get("metrics.addr"), running)
+	if err != nil {
+		return err
+	}
+	logger.Info("projecting", "projections", names, "health", server.URL())
+	group, ctx := errgroup.WithContext(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	group.Go(func() error { return server.Run(ctx) })
+	group.Go(func() error {
+		defer cancel()
+		return running.run(ctx, func(string, error) bool { return false })
+	})
+	return group.Wait() //nolint:wrapcheck // both say what they were doing
+}
+
+// serveHealth listens for those who ask how these projectors are.
+func (a *app) serveHealth(ctx context.Context, address string, running *projectors) (*web.Server, error) {
+	handler := web.Health{Ready: running.ready, Metrics: running.registry, Logger: running.logger}.Handler()
+	server, err := web.Listen(ctx, address, handler, running.logger)
+	if err != nil {
+		return nil, usagef("%w; choose another with --metrics-addr, 127.0.0.1:0 for any that is free", err)
+	}
+	return server, nil
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
+	"github.com/tributary-ledger/tributary/projections/balances"
+	"github.com/tributary-ledger/tributary/projections/postgres"
+)
+
+// postgresProjections are all projections whose tables are in Postgres. Those that only need to be named take no pool.
+func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Projection {
+	return []postgres.Projection{
+		balances.New(pool, find),
+	}
+}
+
+func definitions() []projections.Definition {
+	var all []projections.Definition
+	for _, projection := range postgresProjections(nil, nil) {
+		all = append(all, projection.Definition())
+	}
+	return all
+}
+
+func projectionNames() []string {
+	var names []string
+	for _, definition := range definitions() {
+		names = append(names, definition.Name)
+	}
+	return names
+}
+
+// chosenProjections are those of the names, or all when there are none.
+func chosenProjections(names []string) ([]string, error) {
+	all := projectionNames()
+	if len(names) == 0 {
+		return all, nil
+	}
+	var chosen []string
+	for _, name := range names {
+		if !slices.Contains(all, name) {
+			return nil, usagef("there is no projection %q, only %s", name, strings.Join(all, ", "))
+		}
+		if !slices.Contains(chosen, name) {
+			chosen = append(chosen, name)
+		}
+	}
+	return chosen, nil
+}
+
+// projector is one projection's runner.
+type projector struct {
+	name   string
+	runner *projections.Runner
+}
+
+// projectors are those that run in this process.
+type projectors struct {
+	all      []projector
+	registry *prometheus.Registry
+	logger   *slog.Logger
+}
+
+// newProjectors makes the runners of the projections with these names, and a registry with their metrics, the Kafka
+// clients', and the process's.
+func newProjectors(pool *pgxpool.Pool, kafka eventlog.Config, names []string, logger *slog.Logger) *projectors {
+	p := &projectors{registry: prometheus.NewRegistry(), logger: logger}
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	find := func(ctx context.Context, at eventlog.Position) (*ledger.Event, error) {
+		record, err := eventAt(ctx, kafka, at)
+		return record.Event, err
+	}
+	consumer := kafka
+	consumer.Metrics = renewing{p.registry}
+	for _, projection := range postgresProjections(pool, find) {
+		name := projection.Definition().Name
+		if !slices.Contains(names, name) {
+			continue
+		}
+		store := postgres.NewStore(pool, projection, postgres.Options{Logger: logger.With("projection", name)})
+		runner := projections.NewRunner(store, consumer, projections.Settings{Registerer: p.registry, Logger: logger})
+		p.all = append(p.all, projector{name, runner})
+	}
+	return p
+}
+
+// run runs all until the context ends. A projector that stops because of a bug is told of at once, to stopped; the others go
+// on if that says so. It returns the errors of those that stopped.
+func (p *projectors) run(ctx context.Context, stopped func(name string, err error) (goOn bool)) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failures := make([]error, len(p.all))
+	var group errgroup.Group
+	for i, one := range p.all {
+		group.Go(func() error {
+			err := one.runner.Run(ctx)
+			if err == nil {
+				return nil
+			}
+			failures[i] = fmt.Errorf("projector %s: %w", one.name, err)
+			if !stopped(one.name, err) {
+				cancel()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // its functions keep their errors
+	return errors.Join(failures...)
+}
+
+// ready is nil when every projector does its work; else it says which do not, and why.
+func (p *projectors) ready() error {
+	var problems []error
+	for _, one := range p.all {
+		if err := one.runner.Health().Ready(); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", one.name, err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// renewing lets a Kafka client register its metrics again after the client before it was closed, as a runner's are, session
+// after session.
+type renewing struct{ prometheus.Registerer }
+
+func (r renewing) Register(c prometheus.Collector) error {
+	r.Unregister(c)
+	return r.Registerer.Register(c) //nolint:wrapcheck // it is the same interface
+}
+
+func (r renewing) MustRegister(all ...prometheus.Collector) {
+	for _, c := range all {
+		r.Unregister(c)
+	}
+	r.Registerer.MustRegister(all...)
+}

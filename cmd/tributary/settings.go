@@ -1,0 +1,199 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/knadh/koanf/parsers/yaml"
+	"github.com/knadh/koanf/providers/env/v2"
+	"github.com/knadh/koanf/providers/file"
+	"github.com/knadh/koanf/providers/posflag"
+	"github.com/knadh/koanf/v2"
+	"github.com/spf13/pflag"
+)
+
+// setting is one thing that can be configured. Its flag and its variable follow from its key: kafka.ca_file is --kafka-ca-file
+// and TRIBUTARY_KAFKA_CA_FILE.
+type setting struct {
+	key, fallback, usage string
+	secret               bool // may hold a password
+	rare                 bool // its flag is left out of --help, not of "tributary config"
+}
+
+// allSettings lists what is configured alike for all commands.
+func allSettings() []setting {
+	return []setting{
+		{key: "kafka.brokers", usage: "Kafka brokers, host:port[,host:port…]"},
+		{key: "kafka.tls", fallback: "false", rare: true, usage: "encrypt connections to Kafka"},
+		{key: "kafka.ca_file", rare: true, usage: "PEM file with the authority of the brokers' certificates"},
+		{key: "kafka.cert_file", rare: true, usage: "PEM file with our certificate for Kafka"},
+		{key: "kafka.key_file", rare: true, usage: "PEM file with the key of our certificate for Kafka"},
+		{key: "kafka.sasl_mechanism", rare: true, usage: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"},
+		{key: "kafka.sasl_username", rare: true, usage: "user at Kafka"},
+		{key: "kafka.sasl_password", rare: true, secret: true, usage: "password at Kafka"},
+		{key: "postgres.url", secret: true, usage: "Postgres, postgres://user:password@host:port/database"},
+		{key: "metrics.addr", fallback: "127.0.0.1:9464", usage: "where a process serves /livez, /readyz and /metrics"},
+		{key: "log.level", fallback: "info", usage: "debug, info, warn or error"},
+		{key: "log.format", fallback: "text", rare: true, usage: "text or json"},
+	}
+}
+
+func (s setting) flag() string { return strings.NewReplacer(".", "-", "_", "-").Replace(s.key) }
+
+func (s setting) variable() string {
+	return "TRIBUTARY_" + strings.ToUpper(strings.ReplaceAll(s.key, ".", "_"))
+}
+
+const (
+	configFlag     = "config"
+	configVariable = "TRIBUTARY_CONFIG"
+	configFile     = "tributary.yaml"
+	sourceDefault  = "default"
+)
+
+func addSettingFlags(flags *pflag.FlagSet) {
+	flags.String(configFlag, "", "file with settings (default "+configFile+", where there is one)")
+	for _, s := range allSettings() {
+		usage := s.usage
+		if s.fallback != "" {
+			usage += " (default " + s.fallback + ")"
+		}
+		flags.String(s.flag(), "", usage)
+		if s.rare {
+			_ = flags.MarkHidden(s.flag()) // it is there: the line before adds it
+		}
+	}
+}
+
+// settings are those in force, each with where it came from.
+type settings struct {
+	values, sources map[string]string
+}
+
+// loadSettings lays flags over environment over file over defaults. A key of the file that nothing reads is an error: it is
+// a misspelt one.
+func loadSettings(flags *pflag.FlagSet, environ []string) (settings, error) {
+	loaded := settings{values: map[string]string{}, sources: map[string]string{}}
+	fromFile, path, err := loadFile(flags, environ)
+	if err != nil {
+		return settings{}, err
+	}
+	fromEnv, fromFlags := koanf.New("."), koanf.New(".")
+	byVariable, byFlag := map[string]setting{}, map[string]setting{}
+	for _, s := range allSettings() {
+		byVariable[s.variable()], byFlag[s.flag()] = s, s
+	}
+	err = errors.Join(
+		fromEnv.Load(env.Provider(".", env.Opt{
+			Prefix:        "TRIBUTARY_",
+			TransformFunc: func(k, v string) (string, any) { return byVariable[k].key, v },
+			EnvironFunc:   func() []string { return environ },
+		}), nil),
+		fromFlags.Load(posflag.ProviderWithFlag(flags, ".", nil, func(f *pflag.Flag) (string, any) {
+			if !f.Changed {
+				return "", nil
+			}
+			return byFlag[f.Name].key, f.Value.String()
+		}), nil),
+	)
+	if err != nil {
+		return settings{}, fmt.Errorf("read the settings: %w", err)
+	}
+	for _, s := range allSettings() {
+		loaded.values[s.key], loaded.sources[s.key] = s.fallback, sourceDefault
+		loaded.overlay(s.key, path, fromFile)
+		loaded.overlay(s.key, s.variable(), fromEnv)
+		loaded.overlay(s.key, "--"+s.flag(), fromFlags)
+	}
+	return loaded, loaded.check()
+}
+
+func (s *settings) overlay(key, source string, from *koanf.Koanf) {
+	if !from.Exists(key) {
+		return
+	}
+	if list := from.Strings(key); len(list) > 0 {
+		s.values[key], s.sources[key] = strings.Join(list, ","), source
+		return
+	}
+	s.values[key], s.sources[key] = from.String(key), source
+}
+
+// loadFile reads the file that was named, or else tributary.yaml if it is there.
+func loadFile(flags *pflag.FlagSet, environ []string) (*koanf.Koanf, string, error) {
+	k := koanf.New(".")
+	path, named := configFile, false
+	if value, ok := lookup(environ, configVariable); ok && value != "" {
+		path, named = value, true
+	}
+	if flag := flags.Lookup(configFlag); flag != nil && flag.Changed {
+		path, named = flag.Value.String(), true
+	}
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !named {
+		return k, path, nil
+	}
+	if err := k.Load(file.Provider(path), yaml.Parser()); err != nil {
+		return nil, path, usagef("read settings from %s: %w", path, err)
+	}
+	known := map[string]bool{}
+	for _, s := range allSettings() {
+		known[s.key] = true
+	}
+	for _, key := range k.Keys() {
+		if !known[key] {
+			return nil, path, usagef("%s sets %s, which is no setting; there are %s",
+				path, key, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+		}
+	}
+	return k, path, nil
+}
+
+func lookup(environ []string, name string) (string, bool) {
+	for _, entry := range environ {
+		if value, ok := strings.CutPrefix(entry, name+"="); ok {
+			return value, true
+		}
+	}
+	return "", false
+}
+
+func (s settings) get(key string) string    { return s.values[key] }
+func (s settings) source(key string) string { return s.sources[key] }
+
+// check refuses values that no command could use.
+func (s settings) check() error {
+	var level slog.Level
+	if level.UnmarshalText([]byte(s.get("log.level"))) != nil {
+		return usagef("log.level is %q (from %s): want debug, info, warn or error", s.get("log.level"), s.source("log.level"))
+	}
+	if format := s.get("log.format"); format != "text" && format != "json" {
+		return usagef("log.format is %q (from %s): want text or json", format, s.source("log.format"))
+	}
+	if tls := s.get("kafka.tls"); tls != "true" && tls != "false" {
+		return usagef("kafka.tls is %q (from %s): want true or false", tls, s.source("kafka.tls"))
+	}
+	return nil
+}
+
+func (s settings) logLevel() slog.Level {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(s.get("log.level"))) // check has seen it
+	return level
+}
+
+// with is these settings with some replaced, as by the embedded servers.
+func (s settings) with(source string, env map[string]string) settings {
+	changed := settings{maps.Clone(s.values), maps.Clone(s.sources)}
+	for _, known := range allSettings() {
+		if value, ok := env[known.variable()]; ok {
+			changed.values[known.key], changed.sources[known.key] = value, source
+		}
+	}
+	return changed
+}
