@@ -157,11 +157,11 @@ func TestARangeEndsInAbortedRecords(t *testing.T) {
 	}, 10*time.Second, 10*time.Millisecond)
 	for to := range int64(10) { // wherever it ends: among committed, aborted and control records
 		h := readAll(t, config, Range{To: map[TopicPartition]int64{p: to}})
-		var offsets []int64
+		offsets := make([]int64, 0, len(h.records[p]))
 		for _, r := range h.records[p] {
 			offsets = append(offsets, r.Offset)
 		}
-		var want []int64
+		want := make([]int64, 0, 2)
 		for _, committed := range []int64{0, 4} {
 			if committed < to {
 				want = append(want, committed)

@@ -180,7 +180,7 @@ func zigzag(data []byte) (value int64, rest []byte, ok bool) {
 	if n == 0 {
 		return 0, nil, false
 	}
-	return int64(raw>>1) ^ -int64(raw&1), data[n:], true //nolint:gosec // zigzag is defined on the bits
+	return int64(raw>>1) ^ -int64(raw&1), data[n:], true
 }
 
 // uvarint reads at most five bytes: an index is 32 bits.
@@ -221,5 +221,5 @@ func readableID(id string) string {
 
 // stringOf views bytes as a string without a copy: a fetched record is never written to again.
 func stringOf(b []byte) string {
-	return unsafe.String(unsafe.SliceData(b), len(b)) //nolint:gosec // eight copies an event would cost more than its parse
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }

@@ -133,7 +133,7 @@ func onlyPartition(answer kmsg.Response) (*kmsg.FetchResponseTopicPartition, err
 		return nil, fmt.Errorf("the broker answered a fetch with a %T", answer)
 	}
 	if err := kerr.ErrorForCode(response.ErrorCode); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the broker answers: %w", err)
 	}
 	if len(response.Topics) != 1 || len(response.Topics[0].Partitions) != 1 {
 		return nil, kerr.UnknownTopicOrPartition

@@ -111,7 +111,9 @@ func TestRejectionsKeepTheRecord(t *testing.T) {
 		{"nothing", func(r *kgo.Record) { *r = kgo.Record{Topic: r.Topic} }, ledger.CodeMissingField, "specversion", ""},
 		{"tombstone", func(r *kgo.Record) { r.Value = nil }, ledger.CodeMissingField, "data", event.ID.String()},
 		{"wrong topic", func(r *kgo.Record) { r.Topic = TopicReceivers }, ledger.CodeWrongTopic, "type", event.ID.String()},
-		{"repeated", func(r *kgo.Record) { r.Headers = append(r.Headers, header("ce_id", "x")) }, ledger.CodeBadEnvelope, "id", event.ID.String()},
+		{"repeated", func(r *kgo.Record) {
+			r.Headers = append(r.Headers, header("ce_id", "x"))
+		}, ledger.CodeBadEnvelope, "id", event.ID.String()},
 		{"repeated content type", func(r *kgo.Record) {
 			r.Headers = append(r.Headers, header("Content-Type", "application/json"))
 		}, ledger.CodeBadEnvelope, "content-type", event.ID.String()},
@@ -127,7 +129,9 @@ func TestRejectionsKeepTheRecord(t *testing.T) {
 		{"batch", func(r *kgo.Record) {
 			r.Headers[0].Value = []byte("application/cloudevents-batch+json")
 		}, ledger.CodeBadEnvelope, "datacontenttype", event.ID.String()},
-		{"avro", func(r *kgo.Record) { r.Headers[0].Value = []byte("application/avro") }, ledger.CodeBadEnvelope, "datacontenttype", event.ID.String()},
+		{"avro", func(r *kgo.Record) {
+			r.Headers[0].Value = []byte("application/avro")
+		}, ledger.CodeBadEnvelope, "datacontenttype", event.ID.String()},
 		{"too large", func(r *kgo.Record) {
 			r.Headers = append(r.Headers, header("x", strings.Repeat("x", MaxRecordBytes)))
 		}, ledger.CodeTooLarge, "", event.ID.String()},
@@ -188,15 +192,15 @@ func TestWhatADoorTakesIsReadBack(t *testing.T) {
 }
 
 // largest is an event whose JSON document has so many bytes, its key as long as can be.
-func largest(t testing.TB, bytes int) *ledger.Event {
+func largest(t testing.TB, size int) *ledger.Event {
 	t.Helper()
-	return sized(t, bytes, func(event *ledger.Event) int { return len(ledger.AppendJSON(nil, event)) })
+	return sized(t, size, func(event *ledger.Event) int { return len(ledger.AppendJSON(nil, event)) })
 }
 
 // withContent is an event whose attributes and data are so many bytes.
-func withContent(t testing.TB, bytes int) *ledger.Event {
+func withContent(t testing.TB, size int) *ledger.Event {
 	t.Helper()
-	return sized(t, bytes, func(event *ledger.Event) int {
+	return sized(t, size, func(event *ledger.Event) int {
 		a := event.Attributes()
 		return len(a.SpecVersion) + len(a.ID) + len(a.Source) + len(a.Type) + len(a.Time) + len(a.Subject) + len(a.DataContentType) +
 			len(a.Ledger) + len(a.PartitionKey) + len(a.TraceParent) + event.Data.SizeVT()
@@ -204,12 +208,12 @@ func withContent(t testing.TB, bytes int) *ledger.Event {
 }
 
 // sized is a journal of as many entries as fit, and a description that fills the rest.
-func sized(t testing.TB, bytes int, size func(*ledger.Event) int) *ledger.Event {
+func sized(t testing.TB, size int, measure func(*ledger.Event) int) *ledger.Event {
 	t.Helper()
 	key := strings.Repeat("k", 1024)
-	one := size(journal(1, key))
-	event := journal(1+(bytes-one)/(size(journal(2, key))-one), key)
-	pad(event, bytes-size(event))
-	require.Equal(t, bytes, size(event))
+	one := measure(journal(1, key))
+	event := journal(1+(size-one)/(measure(journal(2, key))-one), key)
+	pad(event, size-measure(event))
+	require.Equal(t, size, measure(event))
 	return event
 }

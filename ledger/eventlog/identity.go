@@ -190,8 +190,7 @@ func unreachable(c Config, doing string, err error) error {
 	if err == nil {
 		return nil
 	}
-	var answered *kerr.Error
-	if errors.As(err, &answered) {
+	if _, answered := errors.AsType[*kerr.Error](err); answered {
 		return fmt.Errorf("%s: %w", doing, err)
 	}
 	hint := "is Kafka running, and TRIBUTARY_KAFKA_BROKERS right?"

@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -70,7 +71,7 @@ func read(ctx context.Context, t testing.TB, config Config, part Range) (*histor
 			h.next[batch.TopicPartition] = part.From[batch.TopicPartition]
 		}
 		if h.next[batch.TopicPartition] != batch.From || batch.Next <= batch.From {
-			return errors.New("a gap or a standstill at " + batch.TopicPartition.String())
+			return errors.New("a gap or a standstill at " + batch.String())
 		}
 		offset := batch.From - 1
 		for _, record := range batch.Records {
@@ -147,7 +148,7 @@ func TestWhatIsWrittenIsRead(t *testing.T) {
 func partitionOf(key string) int32 {
 	const seed, m, r = 0x9747b28c, 0x5bd1e995, 24
 	data := []byte(key)
-	h := uint32(seed) ^ uint32(len(data)) //nolint:gosec // short keys
+	h := uint32(seed) ^ uint32(len(data))
 	for len(data) >= 4 {
 		k := uint32(data[0]) | uint32(data[1])<<8 | uint32(data[2])<<16 | uint32(data[3])<<24
 		k *= m
@@ -155,15 +156,15 @@ func partitionOf(key string) int32 {
 		h = h*m ^ k
 		data = data[4:]
 	}
-	for i := len(data) - 1; i >= 0; i-- {
-		h ^= uint32(data[i]) << (8 * i)
+	for i, b := range slices.Backward(data) {
+		h ^= uint32(b) << (8 * i)
 		if i == 0 {
 			h *= m
 		}
 	}
 	h = (h ^ h>>13) * m
 	h ^= h >> 15
-	return int32(h&0x7fffffff) % testPartitions //nolint:gosec // the sign bit is off
+	return int32(h&0x7fffffff) % testPartitions
 }
 
 func TestPartsOfTheLog(t *testing.T) {
@@ -178,9 +179,9 @@ func TestPartsOfTheLog(t *testing.T) {
 		part.From[p], part.To[p] = end/3, end-end/3
 	}
 	some := readAll(t, config, part)
-	for p, records := range all.records {
+	for p := range all.records {
 		from, to := part.From[p], part.To[p]
-		require.Equal(t, len(records[from:to]), len(some.records[p]))
+		require.Len(t, some.records[p], int(to-from))
 		for i, record := range some.records[p] {
 			require.Equal(t, from+int64(i), record.Offset)
 		}

@@ -51,7 +51,7 @@ func recreate(t testing.TB, admin *Admin) {
 
 func deleteRecords(t testing.TB, admin *Admin, p TopicPartition, before int64) {
 	t.Helper()
-	var offsets kadm.Offsets = make(kadm.Offsets)
+	offsets := make(kadm.Offsets)
 	offsets.Add(kadm.Offset{Topic: p.Topic, Partition: p.Partition, At: before, LeaderEpoch: -1})
 	answers, err := admin.client.DeleteRecords(t.Context(), offsets)
 	require.NoError(t, err)
@@ -242,7 +242,7 @@ func TestReadRangeNoticesARecreatedTopic(t *testing.T) {
 	var next int64
 	err = ReadRange(t.Context(), config, Range{To: map[TopicPartition]int64{p: records}}, func(_ context.Context, batch Batch) error {
 		next = batch.Next
-		once.Do(func() { recreate(t, admin) })
+		once.Do(func() { recreate(t, admin) }) //nolint:contextcheck // the test's context outlives the batch's
 		return nil
 	})
 	require.ErrorIs(t, err, ErrRecreated)

@@ -82,8 +82,8 @@ func ParsePosition(text string) (Position, error) {
 	}
 	return Position{
 		Topic:     longTopic(place[:slash]),
-		Partition: int32(partition), //nolint:gosec // parsed as 31 bits
-		Offset:    int64(offset),    //nolint:gosec // parsed as 63 bits
+		Partition: int32(partition),
+		Offset:    int64(offset),
 	}, nil
 }
 

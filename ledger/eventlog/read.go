@@ -79,7 +79,7 @@ func ReadRange(ctx context.Context, config Config, part Range, fn func(context.C
 		}
 		group.Go(func() error { return r.readPartition(ctx, p, part.From[p], part.To[p], fn) })
 	}
-	return group.Wait() //nolint:wrapcheck // the errors are ours, with their place
+	return group.Wait()
 }
 
 func (part Range) atOnce() int {
@@ -152,7 +152,7 @@ func (r *reader) readPartition(
 			select {
 			case pieces <- batch:
 			case <-ctx.Done():
-				return context.Cause(ctx) //nolint:wrapcheck // why the other side ended
+				return context.Cause(ctx)
 			}
 		}
 		return nil
@@ -165,7 +165,7 @@ func (r *reader) readPartition(
 		}
 		return nil
 	})
-	return group.Wait() //nolint:wrapcheck // the errors are ours, with their place
+	return group.Wait()
 }
 
 // nextFetchBytes adapts a fetch to how well the records compress, for that may be a hundredfold.
@@ -223,7 +223,7 @@ func sleep(ctx context.Context, pause time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx) //nolint:wrapcheck // the caller adds the place
+		return context.Cause(ctx)
 	}
 }
 

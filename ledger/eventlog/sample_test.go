@@ -21,9 +21,9 @@ func sample(t testing.TB, kind ledger.Type, n int) *ledger.Event {
 	data := kind.New()
 	fill(data.ProtoReflect(), n)
 	id := uuid.UUID{6: 0x70, 8: 0x80}
-	binary.BigEndian.PutUint32(id[:], uint32(n))                                      //nolint:gosec // small
-	copy(id[12:], fmt.Sprintf("%04d", len(kind)))                                     // other types, other ids
-	at := time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC).Add(time.Duration(n)) //nolint:durationcheck // any time will do
+	binary.BigEndian.PutUint32(id[:], uint32(n))
+	copy(id[12:], fmt.Sprintf("%04d", len(kind))) // other types, other ids
+	at := time.Date(2026, 1, 2, 3, 4, 5, 678_901_000, time.UTC).Add(time.Duration(n))
 	event := ledger.NewEvent(id, at, "urn:test", data)
 	if n%2 == 1 {
 		event.Ledger, event.PartitionKey = "test-books", fmt.Sprintf("key-%d", n)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"testing"
 	"time"
 
@@ -222,11 +221,14 @@ func TestConfigSaysWhatIsWrong(t *testing.T) {
 func TestClassify(t *testing.T) {
 	t.Parallel()
 	for want, errs := range map[ErrorKind][]error{
-		KindNone:      {nil},
-		KindStopped:   {context.Canceled},
-		KindRetriable: {errors.New("what"), kerr.NotLeaderForPartition, kerr.UnknownTopicOrPartition, kerr.TopicAuthorizationFailed, context.DeadlineExceeded},
-		KindLogLost:   {ErrRecreated, ErrTruncated, kerr.OffsetOutOfRange, kerr.UnknownTopicID},
-		KindFatal:     {ErrFenced, kerr.ProducerFenced, kerr.UnsupportedVersion},
+		KindNone:    {nil},
+		KindStopped: {context.Canceled},
+		KindRetriable: {
+			errors.New("what"), kerr.NotLeaderForPartition, kerr.UnknownTopicOrPartition, kerr.TopicAuthorizationFailed,
+			context.DeadlineExceeded,
+		},
+		KindLogLost: {ErrRecreated, ErrTruncated, kerr.OffsetOutOfRange, kerr.UnknownTopicID},
+		KindFatal:   {ErrFenced, kerr.ProducerFenced, kerr.UnsupportedVersion},
 	} {
 		for _, err := range errs {
 			require.Equal(t, want, Classify(err), "%v", err)
@@ -234,7 +236,7 @@ func TestClassify(t *testing.T) {
 				explained := ExplainFetch(lostPartition(), err)
 				require.Equal(t, want, Classify(explained))
 				require.ErrorIs(t, explained, err)
-				require.False(t, strings.Contains(explained.Error(), "\n"))
+				require.NotContains(t, explained.Error(), "\n")
 			}
 		}
 	}
