@@ -74,7 +74,8 @@ what is in force.`,
 		&cobra.Group{ID: groupWatch, Title: "Watch and prove it:"},
 	)
 	addGroup(root, groupRun, newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
-	addGroup(root, groupUse, newPublishCommand(a))
+	addGroup(root, groupUse, newPublishCommand(a), newGetCommand(a))
+	addGroup(root, groupWatch, newStatusCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)
 	return root

@@ -59,23 +59,23 @@ func (a *app) kafkaTLS() (*tls.Config, error) {
 }
 
 // openKafka is a connection for administration whose brokers answer.
-func (a *app) openKafka(ctx context.Context) (eventlog.Config, *eventlog.Admin, error) {
+func (a *app) openKafka(ctx context.Context) (*eventlog.Admin, error) {
 	config, err := a.kafka(a.logger(slog.LevelError))
 	if err != nil {
-		return config, nil, err
+		return nil, err
 	}
 	if err := a.dialAny(ctx, config.Brokers); err != nil {
-		return config, nil, a.kafkaUnreachable(err)
+		return nil, a.kafkaUnreachable(err)
 	}
 	admin, err := eventlog.NewAdmin(config)
 	if err != nil {
-		return config, nil, err
+		return nil, err
 	}
 	if err := admin.Ping(ctx); err != nil {
 		admin.Close()
-		return config, nil, err
+		return nil, err
 	}
-	return config, admin, nil
+	return admin, nil
 }
 
 // dialAny is nil as soon as one of the addresses takes connections: a command should say in a moment that nobody is there,

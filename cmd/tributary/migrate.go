@@ -74,7 +74,7 @@ func (a *app) migrate(ctx context.Context, topics eventlog.TopicSettings) error 
 
 // migrateAll brings topics and tables up to date, without a word.
 func (a *app) migrateAll(ctx context.Context, topics eventlog.TopicSettings) (migration, error) {
-	_, admin, err := a.openKafka(ctx)
+	admin, err := a.openKafka(ctx)
 	if err != nil {
 		return migration{}, err
 	}

@@ -29,7 +29,7 @@ type sending struct {
 
 // sendLines publishes the valid lines, in the file's order.
 func (a *app) sendLines(ctx context.Context, input *os.File, c *check) (*sending, error) {
-	_, admin, err := a.openKafka(ctx)
+	admin, err := a.openKafka(ctx)
 	if err != nil {
 		return nil, err
 	}

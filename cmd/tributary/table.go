@@ -129,3 +129,26 @@ func thousands(decimal string) string {
 }
 
 func (a *app) printTable(t *table) error { return a.printf("%s", t) }
+
+// tableWidth is how wide a table with sentences in it may be.
+const tableWidth = 100
+
+// fit cuts the last column, where sentences stand, so that rows are not wider than this.
+func (t *table) fit(width int) *table {
+	last := len(t.headers) - 1
+	for column := range last {
+		widest := utf8.RuneCountInString(t.headers[column])
+		for _, row := range t.rows {
+			widest = max(widest, utf8.RuneCountInString(row[column]))
+		}
+		width -= widest + 2 //nolint:mnd // two spaces stand between columns
+	}
+	const least = 24
+	width = max(width, least)
+	for _, row := range t.rows {
+		if cell := []rune(row[last]); len(cell) > width {
+			row[last] = string(cell[:width-1]) + "…"
+		}
+	}
+	return t
+}

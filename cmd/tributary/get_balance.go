@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-ledger/tributary/projections/balances"
+)
+
+// balanceFlags say which balances are shown.
+type balanceFlags struct {
+	asset, ledger string
+	limit         int
+	entries       bool
+}
+
+func newGetBalanceCommand(a *app) *cobra.Command {
+	var flags balanceFlags
+	command := &cobra.Command{
+		Use:   "balance [ACCOUNT | PREFIX:…]",
+		Short: "Show balances, or the entries behind one",
+		Long: `Shows the balances of an account, or of all accounts that begin with a prefix; with no name, of all. A name that ends
+with a colon or an asterisk is a prefix.`,
+		Example: `  tributary get balance merchant:acme:payable
+  tributary get balance merchant:
+  tributary get balance merchant:acme:payable --entries --limit 20
+  tributary get balance --json | jq -r 'select(.asset_code == "EUR") | [.account, .balance] | @tsv'`,
+		Args:              cobra.MaximumNArgs(1),
+		ValidArgsFunction: noCompletion,
+		RunE: func(command *cobra.Command, args []string) error {
+			if flags.limit < 1 {
+				return usagef("--limit counts from 1")
+			}
+			return a.getBalance(command.Context(), strings.Join(args, ""), flags)
+		},
+	}
+	command.Flags().StringVar(&flags.asset, "asset", "", "only this asset, such as EUR")
+	command.Flags().IntVar(&flags.limit, "limit", 100, "show at most so many lines") //nolint:mnd // a screenful or two
+	command.Flags().BoolVar(&flags.entries, "entries", false, "show the account's entries, the latest first, instead")
+	ledgerFlag(command, &flags.ledger, "")
+	a.jsonFlag(command, `an object a line: ledger, account, asset_code, debits, credits, balance (decimals, as strings);
+with --entries event_id, entry, ledger, account, asset_code, direction, amount, occurred_at, recorded_at, event_type,
+reference, topic, partition, kafka_offset`)
+	return command
+}
+
+func (a *app) getBalance(ctx context.Context, name string, flags balanceFlags) error {
+	filter := balances.Filter{Account: name, Ledger: flags.ledger, Asset: flags.asset, Limit: flags.limit + 1}
+	prefix, starred := strings.CutSuffix(name, "*")
+	if starred || strings.HasSuffix(name, ":") {
+		filter.Account, filter.Prefix = "", prefix
+	}
+	if flags.entries {
+		if filter.Account == "" {
+			return usagef("--entries wants one account, not a prefix")
+		}
+		return a.withBooks(ctx, func(pool *pgxpool.Pool) error { return a.listEntries(ctx, pool, name, flags) })
+	}
+	return a.withBooks(ctx, func(pool *pgxpool.Pool) error { return a.listBalances(ctx, pool, filter, flags.limit) })
+}
+
+func (a *app) listBalances(ctx context.Context, pool *pgxpool.Pool, filter balances.Filter, limit int) error {
+	found, err := balances.List(ctx, pool, filter)
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 && filter.Account != "" {
+		return fmt.Errorf("the books have no account %q; \"tributary get balance\" lists what they have", filter.Account)
+	}
+	return printPage(a, found, limit, balanceTable)
+}
+
+// printPage prints at most limit rows, as JSON lines or as a table, and says when there are more.
+func printPage[T any](a *app, rows []T, limit int, lay func([]T) *table) error {
+	more := len(rows) > limit
+	rows = rows[:min(len(rows), limit)]
+	if a.asJSON {
+		for i := range rows {
+			if err := a.printJSON(rows[i]); err != nil {
+				return err
+			}
+		}
+	} else if err := a.printTable(lay(rows)); err != nil {
+		return err
+	}
+	if more {
+		a.notef("… and more: --limit shows them")
+	}
+	return nil
+}
+
+func balanceTable(rows []balances.Balance) *table {
+	manyLedgers := false
+	figures := newFigures()
+	for _, b := range rows {
+		manyLedgers = manyLedgers || b.Ledger != rows[0].Ledger
+		figures.see(b.AssetCode, b.Debits, b.Credits, b.Balance)
+	}
+	headers := []string{"ACCOUNT", ".DEBITS", ".CREDITS", ".BALANCE", "ASSET"}
+	if manyLedgers {
+		headers = append(headers, "LEDGER")
+	}
+	listed := newTable(headers...)
+	for _, b := range rows {
+		show := func(decimal string) string { return figures.show(b.AssetCode, decimal) }
+		listed.row(b.Account, show(b.Debits), show(b.Credits), show(b.Balance), b.AssetCode, b.Ledger)
+	}
+	return listed
+}
+
+func (a *app) listEntries(ctx context.Context, pool *pgxpool.Pool, account string, flags balanceFlags) error {
+	found, err := balances.Entries(ctx, pool, balances.EntryFilter{
+		Account: account, Ledger: flags.ledger, Asset: flags.asset, Limit: flags.limit + 1,
+	})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return fmt.Errorf("the books have no entries of %q; \"tributary get balance\" lists the accounts they have", account)
+	}
+	return printPage(a, found, flags.limit, entryTable)
+}
+
+func entryTable(rows []balances.Entry) *table {
+	figures := newFigures()
+	for i := range rows {
+		figures.see(rows[i].AssetCode, rows[i].Amount)
+	}
+	listed := newTable("OCCURRED", "EVENT", "REFERENCE", ".DEBIT", ".CREDIT", "ASSET", "POSITION")
+	for i := range rows {
+		e := &rows[i]
+		debit, credit := figures.show(e.AssetCode, e.Amount), ""
+		if e.Direction == "credit" {
+			debit, credit = credit, debit
+		}
+		listed.row(shortTime(e.OccurredAt), shortType(e.EventType), e.Reference, debit, credit, e.AssetCode, e.Position().String())
+	}
+	return listed
+}
+
+// shortTime is a time as tables show it, in UTC.
+func shortTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") }
+
+// shortType is an event's type without what all types have in common: payment.posted.
+func shortType(eventType string) string {
+	short, ours := strings.CutPrefix(eventType, "tributary.")
+	if !ours {
+		return eventType
+	}
+	return strings.TrimSuffix(short, ".v1")
+}

@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+func newStatusCommand(a *app) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "status",
+		Short: "Show brokers, topics, projections and their lag, and what is stuck and why",
+		Long: `Shows where everything is. The exit code is 1 where topics are set so that events can be lost, or where the log is no
+longer the one that a projection was built from; 3 where a server cannot be reached (what the other one says is shown
+all the same).`,
+		Example: `  tributary status
+  tributary status --json | jq '.projections[] | {name, lag_events, state}'`,
+		Args:              cobra.NoArgs,
+		ValidArgsFunction: noCompletion,
+		RunE:              func(command *cobra.Command, _ []string) error { return a.status(command.Context()) },
+	}
+	a.jsonFlag(command, `an object of kafka (id, brokers, topics), problems (severity, topic, setting, found, want, danger, fix),
+projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason),
+quarantine (a number for each reason), conflicts, unreachable (a sentence for each server); what is not known is null`)
+	return command
+}
+
+// statusReport is what status shows, as --json prints it.
+type statusReport struct {
+	Kafka       *eventlog.Cluster  `json:"kafka"`
+	Problems    []eventlog.Problem `json:"problems"`
+	Projections []projectionStatus `json:"projections"`
+	Quarantine  map[string]int64   `json:"quarantine"`
+	Conflicts   *int64             `json:"conflicts"`
+	Unreachable []string           `json:"unreachable"`
+
+	members map[string]int // of each projection's group
+}
+
+func (a *app) status(ctx context.Context) error {
+	report := statusReport{Problems: []eventlog.Problem{}, Projections: []projectionStatus{}, Unreachable: []string{}}
+	kafkaErr := a.statusOfKafka(ctx, &report)
+	postgresErr := a.statusOfPostgres(ctx, &report)
+	for _, err := range []error{kafkaErr, postgresErr} {
+		var unreachable unreachableError
+		switch err = a.unreachable(err); {
+		case err == nil:
+		case errors.As(err, &unreachable):
+			report.Unreachable = append(report.Unreachable, err.Error())
+		default:
+			return err
+		}
+	}
+	if err := a.printStatus(&report); err != nil {
+		return err
+	}
+	return report.verdict(a.unreachable(cmpOr(kafkaErr, postgresErr)))
+}
+
+// verdict is the error, if any, with which status ends.
+func (r *statusReport) verdict(unreachable error) error {
+	if unreachable != nil {
+		return unreachable
+	}
+	if fatal := eventlog.Fatal(r.Problems); len(fatal) > 0 {
+		return fmt.Errorf("%d settings of the ledger's topics can lose events: mend them now, as told above", len(fatal))
+	}
+	for i := range r.Projections {
+		if r.Projections[i].State == stateLost {
+			return fmt.Errorf("%s: %s", r.Projections[i].Name, r.Projections[i].Reason)
+		}
+	}
+	return nil
+}
+
+func (a *app) statusOfKafka(ctx context.Context, report *statusReport) error {
+	admin, err := a.openKafka(ctx)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	if report.Kafka, err = admin.Describe(ctx); err != nil {
+		return err
+	}
+	problems, err := admin.Check(ctx)
+	if err != nil {
+		return err
+	}
+	report.Problems = notNil(problems)
+	report.members, err = a.groupMembers(ctx)
+	return err
+}
+
+// groupMembers is how many projectors each projection has.
+func (a *app) groupMembers(ctx context.Context) (map[string]int, error) {
+	config, err := a.kafka(a.logger(slog.LevelError))
+	if err != nil {
+		return nil, err
+	}
+	groups := map[string]string{}
+	for _, definition := range definitions() {
+		groups[definition.Group()] = definition.Name
+	}
+	counts, err := countMembers(ctx, config, groups)
+	if err != nil {
+		return nil, fmt.Errorf("ask for the projectors' groups: %w", err)
+	}
+	return counts, nil
+}
+
+func (a *app) printStatus(report *statusReport) error {
+	if a.asJSON {
+		return a.printJSON(report)
+	}
+	if report.Kafka != nil {
+		if err := a.printf("%s\n", topicTable(report.Kafka)); err != nil {
+			return err
+		}
+	}
+	if len(report.Projections) > 0 {
+		if err := a.printf("%s\n", projectionTable(report.Projections)); err != nil {
+			return err
+		}
+	}
+	if report.Quarantine != nil {
+		counts := map[string]int{}
+		for reason, n := range report.Quarantine {
+			counts[reason] = int(n)
+		}
+		if err := a.printf("quarantine  %s\n", sumCounts(counts)); err != nil {
+			return err
+		}
+	}
+	if report.Conflicts != nil {
+		if err := a.printf("conflicts   %s\n", count(*report.Conflicts)); err != nil {
+			return err
+		}
+	}
+	a.warnOfProblems(report.Problems)
+	return nil
+}
+
+func topicTable(cluster *eventlog.Cluster) *table {
+	listed := newTable("TOPIC", ">PARTITIONS", ">FIRST…", ">…END", ">IN SYNC")
+	for _, topic := range cluster.Topics {
+		if topic.Missing {
+			listed.row(topic.Name, "missing", "", "", "")
+			continue
+		}
+		var start, end int64
+		replicas, inSync := 0, 0
+		for _, p := range topic.Partitions {
+			start, end, replicas, inSync = start+p.Start, end+p.End, replicas+p.Replicas, inSync+p.InSync
+		}
+		listed.row(topic.Name, fmt.Sprint(len(topic.Partitions)), count(start), count(end), fmt.Sprintf("%d of %d", inSync, replicas))
+	}
+	return listed
+}
+
+func projectionTable(all []projectionStatus) *table {
+	listed := newTable("PROJECTION", ">GENERATION", ">PROJECTORS", ">BEHIND", ">BY", "STATE")
+	for i := range all {
+		p := &all[i]
+		by, projectors := "–", "?"
+		if p.LagSeconds != nil && p.LagEvents > 0 {
+			by = (time.Duration(*p.LagSeconds * float64(time.Second))).Round(time.Second).String()
+		}
+		if p.Members != nil {
+			projectors = fmt.Sprint(*p.Members)
+		}
+		state := p.State
+		if p.Reason != "" {
+			state += ": " + p.Reason
+		}
+		listed.row(p.Name, fmt.Sprint(p.Generation), projectors, count(p.LagEvents), by, state)
+	}
+	return listed
+}

@@ -1,0 +1,248 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
+	"github.com/tributary-ledger/tributary/projections/quarantine"
+)
+
+// projectionStatus is how one projection is; what is not known is null.
+type projectionStatus struct {
+	Name       string `json:"name"`
+	Version    int    `json:"version"`
+	Generation int32  `json:"generation"`
+	Partitions int    `json:"partitions"`
+	LagEvents  int64  `json:"lag_events"`
+	// LagSeconds is the age of the last record that is in, of the partition that is furthest behind.
+	LagSeconds *float64 `json:"lag_seconds"`
+	// PerSecond is how fast it catches up, measured for a moment where it is behind.
+	PerSecond *float64 `json:"events_per_second"`
+	Members   *int     `json:"members"`
+	State     string   `json:"state"`
+	Reason    string   `json:"reason"`
+}
+
+// The states of a projection.
+const (
+	stateReady   = "ready"   // all is in
+	stateBehind  = "behind"  // it gets on
+	stateStuck   = "stuck"   // it should get on and does not
+	stateStopped = "stopped" // no projector runs
+	stateLost    = "lost"    // the log is not the one it was built from
+	stateMissing = "missing" // it has no tables
+	stateUnknown = "unknown" // Kafka cannot be asked
+)
+
+// place is one row of progress.
+type place struct {
+	generation int32
+	next       int64
+	topicID    eventlog.TopicID
+	recordedAt *time.Time
+}
+
+// places are how far each live projection is.
+type places map[string]map[eventlog.TopicPartition]place
+
+func (a *app) statusOfPostgres(ctx context.Context, report *statusReport) error {
+	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
+		counts, err := quarantine.Counts(ctx, pool)
+		if err != nil {
+			return err
+		}
+		report.Quarantine = map[string]int64{}
+		for _, c := range counts {
+			report.Quarantine[c.Reason] = c.Records
+		}
+		if err := pool.QueryRow(ctx, `SELECT count(*) FROM books.conflicts`).Scan(&report.Conflicts); err != nil {
+			return fmt.Errorf("count the conflicts: %w", err)
+		}
+		return judgeProjections(ctx, pool, report)
+	})
+}
+
+// judgeProjections looks at the progress of all, and a moment later again where one is behind: to be behind is no fault, to
+// stay there is.
+func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusReport) error {
+	first, live, err := readPlaces(ctx, pool)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	for _, definition := range definitions() {
+		report.Projections = append(report.Projections, report.judge(definition, live, first[definition.Name]))
+	}
+	if !slices.ContainsFunc(report.Projections, func(p projectionStatus) bool { return p.State == stateBehind }) {
+		return nil
+	}
+	const moment = time.Second
+	timer := time.NewTimer(moment)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-timer.C:
+	}
+	second, _, err := readPlaces(ctx, pool)
+	if err != nil {
+		return err
+	}
+	for i := range report.Projections {
+		report.Projections[i].pace(first, second, time.Since(started))
+	}
+	return nil
+}
+
+const placesQuery = `
+	SELECT g.projection, g.generation, coalesce(p.topic, ''), coalesce(p."partition", 0), coalesce(p.next_offset, 0), p.topic_id, p.recorded_at
+	FROM tributary.live l JOIN tributary.generations g USING (generation) LEFT JOIN tributary.progress p USING (generation)`
+
+func readPlaces(ctx context.Context, pool *pgxpool.Pool) (places, map[string]int32, error) {
+	rows, err := pool.Query(ctx, placesQuery)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the projections' progress: %w", err)
+	}
+	all, live := places{}, map[string]int32{}
+	var name string
+	var at eventlog.TopicPartition
+	var row place
+	var id *[16]byte
+	_, err = pgx.ForEachRow(rows, []any{&name, &row.generation, &at.Topic, &at.Partition, &row.next, &id, &row.recordedAt}, func() error {
+		live[name] = row.generation
+		if id == nil {
+			return nil // no partition yet
+		}
+		row.topicID = *id
+		if all[name] == nil {
+			all[name] = map[eventlog.TopicPartition]place{}
+		}
+		all[name][at] = row
+		row.recordedAt = nil // the next row gets its own
+		return nil
+	})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the projections' progress: %w", err)
+	}
+	return all, live, nil
+}
+
+// judge compares a projection's progress with the log.
+func (r *statusReport) judge(definition projections.Definition, live map[string]int32, at map[eventlog.TopicPartition]place) projectionStatus {
+	p := projectionStatus{Name: definition.Name, Version: definition.Version, Generation: live[definition.Name], Partitions: len(at)}
+	if p.Generation == 0 {
+		p.State, p.Reason = stateMissing, `"tributary migrate" makes its tables`
+		return p
+	}
+	if r.Kafka == nil {
+		p.State, p.Reason = stateUnknown, "Kafka cannot be asked"
+		return p
+	}
+	members := r.members[definition.Name]
+	p.Members = &members
+	err := p.compare(definition, r.Kafka, at)
+	switch {
+	case err != nil:
+		p.State, p.Reason = stateLost, err.Error()
+	case members == 0:
+		p.State, p.Reason = stateStopped, fmt.Sprintf(`no projector runs: "tributary project %s"`, p.Name)
+	case p.LagEvents > 0:
+		p.State = stateBehind
+	default:
+		p.State = stateReady
+	}
+	return p
+}
+
+// compare sums the lag up; its error says that the log is another one.
+func (p *projectionStatus) compare(definition projections.Definition, cluster *eventlog.Cluster, at map[eventlog.TopicPartition]place) error {
+	var lost []error
+	for _, topic := range cluster.Topics {
+		if !slices.Contains(definition.Topics, topic.Name) {
+			continue
+		}
+		for _, partition := range topic.Partitions {
+			key := eventlog.TopicPartition{Topic: topic.Name, Partition: partition.Partition}
+			row, known := at[key]
+			if known && row.topicID.String() != topic.ID {
+				lost = append(lost, &eventlog.LogLostError{TopicPartition: key, Cause: eventlog.ErrRecreated, Seen: "its id is another"})
+				continue
+			}
+			if err := eventlog.CheckRange(key, row.next, partition.Start, partition.End); known && err != nil {
+				lost = append(lost, err)
+				continue
+			}
+			p.addLag(partition.End-max(row.next, partition.Start), row.recordedAt)
+		}
+	}
+	if len(lost) > 0 {
+		return lost[0] // the others say the same of other partitions
+	}
+	return nil
+}
+
+func (p *projectionStatus) addLag(lag int64, recordedAt *time.Time) {
+	if lag <= 0 {
+		return
+	}
+	p.LagEvents += lag
+	if recordedAt == nil {
+		return
+	}
+	seconds := max(time.Since(*recordedAt).Seconds(), 0)
+	if p.LagSeconds == nil || *p.LagSeconds < seconds {
+		p.LagSeconds = &seconds
+	}
+}
+
+// pace tells from two looks whether a projection that is behind gets on.
+func (p *projectionStatus) pace(first, second places, took time.Duration) {
+	if p.State != stateBehind {
+		return
+	}
+	var done int64
+	for key, now := range second[p.Name] {
+		done += now.next - first[p.Name][key].next
+	}
+	perSecond := float64(done) / took.Seconds()
+	p.PerSecond = &perSecond
+	if done == 0 {
+		p.State, p.Reason = stateStuck, fmt.Sprintf("nothing was committed for %.0f s; its /readyz and log say why", took.Seconds())
+		return
+	}
+	p.Reason = fmt.Sprintf("catching up at %s/s", count(int64(perSecond)))
+}
+
+// countMembers asks for groups, given with the projection that each is for.
+func countMembers(ctx context.Context, config eventlog.Config, groups map[string]string) (map[string]int, error) {
+	const patience = 10 * time.Second
+	client, err := eventlog.NewClient(config, kgo.RetryTimeout(patience))
+	if err != nil {
+		return nil, err
+	}
+	defer client.Close()
+	var names []string
+	for group := range groups {
+		names = append(names, group)
+	}
+	described, err := kadm.NewClient(client).DescribeGroups(ctx, names...)
+	var partial *kadm.ShardErrors
+	if err != nil && !errors.As(err, &partial) {
+		return nil, err //nolint:wrapcheck // the caller says what it was doing
+	}
+	counts := map[string]int{}
+	for group, projection := range groups {
+		counts[projection] = len(described[group].Members)
+	}
+	return counts, err //nolint:wrapcheck // the caller says what it was doing
+}

@@ -1,0 +1,137 @@
+package balances
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/postgres"
+)
+
+// Balance is an account's in one asset: two totals that only grow, and their difference on the account's normal side.
+// Amounts are decimals without trailing zeros.
+type Balance struct {
+	Ledger    string `json:"ledger"`
+	Account   string `json:"account"`
+	AssetCode string `json:"asset_code"`
+	Debits    string `json:"debits"`
+	Credits   string `json:"credits"`
+	Balance   string `json:"balance"`
+}
+
+// Filter picks balances; its zero value picks the first page of all.
+type Filter struct {
+	// Account is one account's full name, Prefix the beginning of any; empty ones do not narrow the list. So for Ledger
+	// and Asset.
+	Account, Prefix, Ledger, Asset string
+	// After goes on behind the last balance of the page before.
+	After *Balance
+	// Limit is the most balances; 0 means 100.
+	Limit int
+}
+
+const defaultLimit = 100
+
+// The page is chosen among the accounts' names before anything is summed, so that a page costs what is on it.
+const listBalances = `
+	WITH live AS (SELECT generation FROM tributary.live WHERE projection = 'balances'),
+	page AS (
+		SELECT id, ledger, account, asset_code FROM balances.accounts a
+		WHERE ($1 = '' OR account = $1) AND ($2 = '' OR account ^@ $2) AND ($3 = '' OR ledger = $3) AND ($4 = '' OR asset_code = $4)
+		  AND ($5 = '' OR (account, ledger, asset_code) > ($5, $6, $7))
+		  AND EXISTS (SELECT FROM balances.totals t WHERE t.account = a.id AND t.generation = (SELECT generation FROM live))
+		ORDER BY account, ledger, asset_code LIMIT $8
+	)
+	SELECT page.ledger, page.account, page.asset_code,
+	       trim_scale(sum(t.debits))::text, trim_scale(sum(t.credits))::text,
+	       trim_scale(CASE WHEN split_part(page.account, ':', 1) IN ('provider', 'chain', 'interledger', 'bank', 'expense')
+	                       THEN sum(t.debits) - sum(t.credits) ELSE sum(t.credits) - sum(t.debits) END)::text
+	FROM page JOIN balances.totals t ON t.account = page.id AND t.generation = (SELECT generation FROM live)
+	GROUP BY page.ledger, page.account, page.asset_code
+	ORDER BY page.account, page.ledger, page.asset_code`
+
+// List gives balances by account, ledger and asset.
+func List(ctx context.Context, db postgres.Querier, filter Filter) ([]Balance, error) {
+	after := Balance{}
+	if filter.After != nil {
+		after = *filter.After
+	}
+	if filter.Limit == 0 {
+		filter.Limit = defaultLimit
+	}
+	rows, err := db.Query(ctx, listBalances, filter.Account, filter.Prefix, filter.Ledger, filter.Asset,
+		after.Account, after.Ledger, after.AssetCode, filter.Limit)
+	if err != nil {
+		return nil, fmt.Errorf("list balances: %w", err)
+	}
+	balances, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Balance])
+	if err != nil {
+		return nil, fmt.Errorf("list balances: %w", err)
+	}
+	return balances, nil
+}
+
+// Entry is a posting: what an event did to an account.
+type Entry struct {
+	EventID    uuid.UUID `json:"event_id"`
+	Entry      int32     `json:"entry"`
+	Ledger     string    `json:"ledger"`
+	Account    string    `json:"account"`
+	AssetCode  string    `json:"asset_code"`
+	Direction  string    `json:"direction"`
+	Amount     string    `json:"amount"`
+	OccurredAt time.Time `json:"occurred_at"`
+	RecordedAt time.Time `json:"recorded_at"`
+	EventType  string    `json:"event_type"`
+	Reference  string    `json:"reference"`
+	Topic      string    `json:"topic"`
+	Partition  int32     `json:"partition"`
+	Offset     int64     `json:"kafka_offset"`
+}
+
+// Position is where the entry's event lies in the log.
+func (e *Entry) Position() eventlog.Position {
+	return eventlog.Position{Topic: e.Topic, Partition: e.Partition, Offset: e.Offset}
+}
+
+// EntryFilter picks entries of an account, which is required; the other fields are as in Filter.
+type EntryFilter struct {
+	Account, Ledger, Asset string
+	After                  *Entry
+	Limit                  int
+}
+
+const listEntries = `
+	SELECT event_id, entry, ledger, account, asset_code, direction, trim_scale(amount)::text,
+	       occurred_at, recorded_at, event_type, reference, topic, "partition", kafka_offset
+	FROM books.entries
+	WHERE account = $1 AND ($2 = '' OR ledger = $2) AND ($3 = '' OR asset_code = $3)`
+
+// Entries gives an account's entries, the latest first.
+func Entries(ctx context.Context, db postgres.Querier, filter EntryFilter) ([]Entry, error) {
+	if filter.Limit == 0 {
+		filter.Limit = defaultLimit
+	}
+	sql, arguments := listEntries, []any{filter.Account, filter.Ledger, filter.Asset, filter.Limit}
+	if after := filter.After; after != nil {
+		sql += ` AND (occurred_at, topic, "partition", kafka_offset, entry) < ($5, $6, $7, $8, $9)`
+		arguments = append(arguments, after.OccurredAt, after.Topic, after.Partition, after.Offset, after.Entry)
+	}
+	sql += ` ORDER BY occurred_at DESC, topic DESC, "partition" DESC, kafka_offset DESC, entry DESC LIMIT $4`
+	rows, err := db.Query(ctx, sql, arguments...)
+	if err != nil {
+		return nil, fmt.Errorf("list the entries of %s: %w", filter.Account, err)
+	}
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Entry])
+	if err != nil {
+		return nil, fmt.Errorf("list the entries of %s: %w", filter.Account, err)
+	}
+	for i := range entries {
+		entries[i].OccurredAt, entries[i].RecordedAt = entries[i].OccurredAt.UTC(), entries[i].RecordedAt.UTC()
+	}
+	return entries, nil
+}
