@@ -101,7 +101,7 @@ func (p *Projection) KeepConflicts(
 	return nil
 }
 
-// document is the event as CloudEvents JSON, its ledger always named.
+// document is the event as CloudEvents JSON, which names no ledger where that is the default one.
 func document(event *ledger.Event) json.RawMessage {
 	return ledger.AppendJSON(nil, event)
 }

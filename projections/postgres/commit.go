@@ -22,6 +22,7 @@ type change struct {
 
 	records   []eventlog.Record
 	ids       []identified
+	copies    []copied
 	conflicts []Conflict
 	writes    Writes
 	committed projections.Committed
@@ -119,12 +120,18 @@ func (c *change) fence(ctx context.Context, tx pgx.Tx) error {
 // identities claims the ids; where some are taken the batch is folded anew without those events.
 func (c *change) identities(ctx context.Context, tx pgx.Tx) error {
 	allNew, err := c.claimIdentities(ctx, tx)
-	if err != nil || allNew {
+	if err != nil {
 		return err
 	}
-	if err := c.dropTaken(ctx, tx); err != nil {
+	if allNew {
+		c.settle(nil)
+		return nil
+	}
+	in, err := c.dropTaken(ctx, tx)
+	if err != nil {
 		return err
 	}
+	c.settle(in)
 	c.writes, err = c.store.fold(ctx, c.generation, c.records)
 	return err
 }

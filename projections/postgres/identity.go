@@ -19,6 +19,18 @@ type identified struct {
 	index int
 }
 
+// copied is a further copy of an event within the batch.
+type copied struct {
+	record eventlog.Record
+	hash   [16]byte
+}
+
+// held is the copy of an event that is in.
+type held struct {
+	hash [16]byte
+	at   eventlog.Position
+}
+
 // identify sorts the batch's events by id and drops all but the first copy of each: c.records keeps the first copies.
 // Sorted rows make the index's pages hot and keep owners that share ids from waiting for each other in a circle.
 func (c *change) identify() {
@@ -38,7 +50,7 @@ func (c *change) identify() {
 	unique := ids[:0]
 	for _, x := range ids {
 		if n := len(unique); n > 0 && unique[n-1].id == x.id {
-			c.duplicate(c.records[x.index], x.hash, unique[n-1].hash, c.records[unique[n-1].index].Position)
+			c.copies = append(c.copies, copied{c.records[x.index], x.hash})
 			again[x.index] = true
 			continue
 		}
@@ -56,6 +68,21 @@ func (c *change) duplicate(record eventlog.Record, hash, kept [16]byte, at event
 	if hash != kept {
 		c.committed.Conflicts++
 		c.conflicts = append(c.conflicts, Conflict{Refused: record, Kept: at})
+	}
+}
+
+// settle counts the batch's further copies. It waits until the ids are claimed: where the first copy was none but itself
+// a copy of what is in, these are to be compared with that, not with the first.
+func (c *change) settle(in map[uuid.UUID]held) {
+	for _, x := range c.copies {
+		kept, ok := in[x.record.Event.ID]
+		if !ok {
+			at, _ := slices.BinarySearchFunc(c.ids, x.record.Event.ID, func(y identified, id uuid.UUID) int {
+				return bytes.Compare(y.id[:], id[:])
+			})
+			kept = held{c.ids[at].hash, c.records[c.ids[at].index].Position}
+		}
+		c.duplicate(x.record, x.hash, kept.hash, kept.at)
 	}
 }
 
@@ -149,8 +176,9 @@ func (c *change) insertIdentities(ctx context.Context, tx pgx.Tx) (int64, error)
 	return inserted, nil
 }
 
-// dropTaken reads which ids are this batch's by their position, and drops the other events: they are duplicates.
-func (c *change) dropTaken(ctx context.Context, tx pgx.Tx) error {
+// dropTaken reads which ids are this batch's by their position, and drops the other events: they are duplicates. It
+// returns what is in.
+func (c *change) dropTaken(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]held, error) {
 	ids := make([]uuid.UUID, len(c.ids))
 	byID := make(map[uuid.UUID]identified, len(c.ids))
 	for i, x := range c.ids {
@@ -159,9 +187,10 @@ func (c *change) dropTaken(ctx context.Context, tx pgx.Tx) error {
 	rows, err := tx.Query(ctx, `SELECT event_id, content_hash, i.topic, l.label, "partition", kafka_offset FROM `+
 		c.generation.Table("identity")+` i JOIN tributary.labels l ON l.id = i.topic WHERE event_id = ANY($1)`, ids)
 	if err != nil {
-		return fmt.Errorf("read identities: %w", err)
+		return nil, fmt.Errorf("read identities: %w", err)
 	}
 	defer rows.Close()
+	in := make(map[uuid.UUID]held, len(ids))
 	mine := make([]bool, len(c.records))
 	for rows.Next() {
 		var id uuid.UUID
@@ -169,8 +198,9 @@ func (c *change) dropTaken(ctx context.Context, tx pgx.Tx) error {
 		var topic int16
 		var kept eventlog.Position
 		if err := rows.Scan(&id, &hash, &topic, &kept.Topic, &kept.Partition, &kept.Offset); err != nil {
-			return fmt.Errorf("read an identity: %w", err)
+			return nil, fmt.Errorf("read an identity: %w", err)
 		}
+		in[id] = held{[16]byte(hash), kept}
 		x := byID[id]
 		record := c.records[x.index]
 		if mine[x.index] = kept == record.Position; !mine[x.index] {
@@ -178,8 +208,8 @@ func (c *change) dropTaken(ctx context.Context, tx pgx.Tx) error {
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read identities: %w", err)
+		return nil, fmt.Errorf("read identities: %w", err)
 	}
 	c.keep(func(i int) bool { return mine[i] || c.records[i].Event == nil })
-	return nil
+	return in, nil
 }

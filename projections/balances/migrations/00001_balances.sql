@@ -80,7 +80,7 @@ WHERE e.generation = (SELECT generation FROM tributary.live WHERE projection = '
 COMMENT ON VIEW books.entries IS 'A row a posting: what each event did to which account.';
 
 CREATE VIEW books.conflicts AS
-SELECT refused ->> 'ledger' AS ledger, event_id, topic, "partition", kafka_offset,
+SELECT coalesce(refused ->> 'ledger', 'main') AS ledger, event_id, topic, "partition", kafka_offset,
        kept_topic, kept_partition, kept_kafka_offset, kept, refused
 FROM balances.conflicts
 WHERE generation = (SELECT generation FROM tributary.live WHERE projection = 'balances');

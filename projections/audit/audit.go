@@ -1,0 +1,111 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// Auditor verifies projections that are kept in Postgres.
+type Auditor struct {
+	pool  *pgxpool.Pool
+	kafka eventlog.Config
+	rules map[ledger.Type][]rule
+	seed  maphash.Seed
+}
+
+// New makes an auditor. It connects to nothing yet.
+func New(pool *pgxpool.Pool, kafka eventlog.Config) *Auditor {
+	return &Auditor{pool, kafka, postingRules(), maphash.MakeSeed()}
+}
+
+// Names are the projections that an auditor knows.
+func Names() []string { return slices.Sorted(maps.Keys(models())) }
+
+// models makes the reference of each projection.
+func models() map[string]func(*Auditor, *examination) model {
+	return map[string]func(*Auditor, *examination) model{
+		"balances": newBalances,
+	}
+}
+
+// Progress is told how many offsets of the log were read, of how many. Where differences are found the log is read once
+// more, for the events behind them, and done starts from 0 again.
+type Progress func(done, total int64)
+
+// Verify compares the live generations of the projections, of all that are live when none is named, with the log up to
+// the offsets that they have themselves. Differences are no error: they are in the report. An error is that servers
+// cannot be reached, that the log is no longer whole, or that a name is not known.
+func (a *Auditor) Verify(ctx context.Context, projections []string, progress Progress) (Report, error) {
+	s, err := openSnapshot(ctx, a.pool)
+	if err != nil {
+		return Report{}, err
+	}
+	defer s.close(ctx)
+	all, err := a.open(ctx, s, projections)
+	if err != nil {
+		return Report{}, err
+	}
+	l, err := a.openLog(ctx, s, all, progress)
+	if err != nil {
+		return Report{}, err
+	}
+	if err := l.fold(ctx); err != nil {
+		return Report{}, err
+	}
+	for _, e := range all {
+		if e.ids != nil {
+			e.compareIdentities()
+		}
+		if err := e.model.compare(ctx, s); err != nil {
+			return Report{}, err
+		}
+	}
+	if err := l.explain(ctx, s); err != nil {
+		return Report{}, err
+	}
+	report := Report{Projections: make([]Projection, 0, len(all))}
+	for _, e := range all {
+		report.Projections = append(report.Projections, e.report())
+	}
+	return report, nil
+}
+
+// open reads where the projections are, and their identities.
+func (a *Auditor) open(ctx context.Context, s *snapshot, names []string) ([]*examination, error) {
+	live, err := s.live(ctx)
+	if err != nil {
+		return nil, err
+	}
+	known := models()
+	if len(names) == 0 {
+		for _, name := range Names() {
+			if _, ok := live[name]; ok {
+				names = append(names, name)
+			}
+		}
+	}
+	var all []*examination
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+		newModel, ok := known[name]
+		if !ok {
+			return nil, fmt.Errorf("there is no projection %q to verify: know %s", name, strings.Join(Names(), ", "))
+		}
+		generation, ok := live[name]
+		if !ok {
+			return nil, fmt.Errorf("%s has no live generation: run `tributary migrate`", name)
+		}
+		e := &examination{name: name, generation: generation}
+		e.model = newModel(a, e)
+		all = append(all, e)
+	}
+	return all, nil
+}

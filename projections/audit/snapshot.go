@@ -1,0 +1,109 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// snapshot is one state of the database: offsets, identities and tables that belong together.
+type snapshot struct{ tx pgx.Tx }
+
+// openSnapshot starts the transaction in which everything is read. A pool for projectors ends long transactions; this
+// one lasts as long as the log takes.
+func openSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	s := &snapshot{tx}
+	for _, setting := range []string{
+		"transaction_timeout = 0", "statement_timeout = 0", "idle_in_transaction_session_timeout = 0",
+		"timezone = 'UTC'", "datestyle = 'ISO'", "jit = off",
+	} {
+		if _, err := tx.Exec(ctx, "SET LOCAL "+setting); err != nil {
+			s.close(ctx)
+			return nil, fmt.Errorf("prepare to read a snapshot: set %s: %w", setting, err)
+		}
+	}
+	return s, nil
+}
+
+// close ends the transaction. It has changed nothing, so there is nothing to lose.
+func (s *snapshot) close(ctx context.Context) {
+	_ = s.tx.Rollback(context.WithoutCancel(ctx))
+}
+
+// stream gives each row of a query to fn, as text, nil for NULL. What fn keeps it must copy.
+func (s *snapshot) stream(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error {
+	return s.read(ctx, what, sql, append([]any{pgx.QueryResultFormats{pgx.TextFormatCode}}, arguments...), fn)
+}
+
+// streamBinary is stream with each value in Postgres's binary form.
+func (s *snapshot) streamBinary(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error {
+	return s.read(ctx, what, sql, append([]any{pgx.QueryResultFormats{pgx.BinaryFormatCode}}, arguments...), fn)
+}
+
+func (s *snapshot) read(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error {
+	rows, err := s.tx.Query(ctx, sql, arguments...)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows.RawValues()); err != nil {
+			return fmt.Errorf("read %s: %w", what, err)
+		}
+	}
+	if err := rows.Err(); err != nil {
+		return fmt.Errorf("read %s: %w", what, err)
+	}
+	return nil
+}
+
+// live lists the projections that have a live generation.
+func (s *snapshot) live(ctx context.Context) (map[string]int32, error) {
+	rows, err := s.tx.Query(ctx, `SELECT projection, generation FROM tributary.live`)
+	if err != nil {
+		return nil, fmt.Errorf("read which generations are live (has `tributary migrate` run?): %w", err)
+	}
+	generations := map[string]int32{}
+	var name string
+	var generation int32
+	_, err = pgx.ForEachRow(rows, []any{&name, &generation}, func() error {
+		generations[name] = generation
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which generations are live (has `tributary migrate` run?): %w", err)
+	}
+	return generations, nil
+}
+
+// progress is how far a partition is in, and of which topic.
+type progress struct {
+	next  int64
+	topic eventlog.TopicID
+}
+
+func (s *snapshot) progress(ctx context.Context, generation int32) (map[eventlog.TopicPartition]progress, error) {
+	rows, err := s.tx.Query(ctx,
+		`SELECT topic, "partition", topic_id, next_offset FROM tributary.progress WHERE generation = $1`, generation)
+	if err != nil {
+		return nil, fmt.Errorf("read the progress of generation %d: %w", generation, err)
+	}
+	found := map[eventlog.TopicPartition]progress{}
+	var p eventlog.TopicPartition
+	var id [16]byte
+	var next int64
+	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &id, &next}, func() error {
+		found[p] = progress{next, id}
+		return nil
+	})
+	return found, errors.Join(err)
+}

@@ -1,0 +1,166 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// null is NULL among texts: no text of Postgres has this byte.
+const null = "\x00"
+
+// separator joins the cells of a key in memory.
+const separator = "\x00"
+
+// The kinds of column, by how they are brought into a text that is the same for equal values.
+const (
+	asText   = `%s::text`
+	asAmount = `trim_scale(%s)::text`
+	asHash   = `encode(sha256(%s), 'hex')`
+)
+
+type column struct {
+	name string
+	kind string
+}
+
+// table is a view, or a table, as it is compared: rows are found by their keys and then compared by the other columns.
+type table struct {
+	name   string
+	keys   []column
+	values []column
+	// others are not compared, but given to each.
+	others []column
+	// where restricts it, with arguments; may be empty.
+	where     string
+	arguments []any
+	// trace finds the events behind a row, by its key; those that touch the row, if nil.
+	trace func(key string) string
+	// each is called with the cells of every row, nil for NULL; may be nil.
+	each func(cells [][]byte)
+}
+
+func texts(names ...string) []column {
+	columns := make([]column, len(names))
+	for i, name := range names {
+		columns[i] = column{name, asText}
+	}
+	return columns
+}
+
+func amounts(names ...string) []column {
+	columns := make([]column, len(names))
+	for i, name := range names {
+		columns[i] = column{name, asAmount}
+	}
+	return columns
+}
+
+func (t *table) sql() string {
+	columns := slices.Concat(t.keys, t.values, t.others)
+	expressions := make([]string, 0, len(columns))
+	for _, c := range columns {
+		expressions = append(expressions, fmt.Sprintf(c.kind, `"`+c.name+`"`))
+	}
+	sql := "SELECT " + strings.Join(expressions, ", ") + " FROM " + t.name
+	if t.where != "" {
+		sql += " WHERE " + t.where
+	}
+	return sql
+}
+
+// expected is a row as it should be.
+type expected interface {
+	// cells are the values of the columns that are no keys, in their order.
+	cells() []string
+	// meet says that the row was found, and returns whether it was found before.
+	meet() (before bool)
+	// wasMet tells whether it was found.
+	wasMet() bool
+}
+
+// met is embedded in rows that are expected.
+type met bool
+
+func (m *met) meet() bool {
+	before := bool(*m)
+	*m = true
+	return before
+}
+
+func (m *met) wasMet() bool { return bool(*m) }
+
+// keyOf joins the cells of a key.
+func keyOf(cells ...string) string { return strings.Join(cells, separator) }
+
+// shownKey is a key for people.
+func shownKey(key string) string { return strings.ReplaceAll(key, separator, " ") }
+
+// traceRow is the trace of a row.
+func traceRow(table, key string) string { return table + separator + key }
+
+// compare streams a table past the rows that are expected of it.
+func compare[E expected](ctx context.Context, s *snapshot, c *check, t table, rows map[string]E) error {
+	var key []byte
+	err := s.stream(ctx, t.name, t.sql(), t.arguments, func(cells [][]byte) error {
+		c.findings.rows++
+		c.compared++
+		key = key[:0]
+		for i := range t.keys {
+			if i > 0 {
+				key = append(key, separator...)
+			}
+			key = append(key, orNull(cells[i])...)
+		}
+		row, ok := rows[string(key)]
+		switch {
+		case !ok:
+			c.differs(t.difference(KindExtra, string(key)))
+		case row.meet():
+			c.differs(t.difference(KindRepeated, string(key)))
+		default:
+			t.compareCells(c, string(key), row.cells(), cells[len(t.keys):])
+		}
+		if t.each != nil {
+			t.each(cells)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for key, row := range rows {
+		if !row.wasMet() {
+			c.compared++
+			c.differs(t.difference(KindMissing, key))
+		}
+	}
+	return nil
+}
+
+func (t *table) difference(kind, key string) Difference {
+	trace := traceRow(t.name, key)
+	if t.trace != nil {
+		trace = t.trace(key)
+	}
+	return Difference{Kind: kind, Table: t.name, Key: shownKey(key), trace: trace}
+}
+
+func (t *table) compareCells(c *check, key string, want []string, got [][]byte) {
+	for i, column := range t.values {
+		if want[i] == string(got[i]) && got[i] != nil {
+			continue
+		}
+		d := t.difference(KindDifferent, key)
+		d.Column = column.name
+		c.same(d, want[i], string(orNull(got[i])))
+	}
+}
+
+func orNull(cell []byte) []byte {
+	if cell == nil {
+		return []byte(null)
+	}
+	return cell
+}
