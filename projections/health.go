@@ -162,3 +162,10 @@ func (h *Health) place(at eventlog.TopicPartition) *place {
 	}
 	return p
 }
+
+// Partitions is how many partitions are owned.
+func (h *Health) Partitions() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.partitions
+}
