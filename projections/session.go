@@ -57,6 +57,8 @@ func (r *Runner) session(ctx context.Context) error {
 	return err
 }
 
+const fetchMaxWait = 200 * time.Millisecond
+
 func (s *session) options() []kgo.Opt {
 	const heartbeats = 5 // In a session timeout.
 	definition := s.store.Definition()
@@ -77,6 +79,8 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		// Transaction markers take up offsets: with them the next offset comes to the end of the log, and lag to zero.
 		kgo.KeepControlRecords(),
+		// A fetch that waits for records keeps partitions that come later (their leader epoch is asked for first) waiting too.
+		kgo.FetchMaxWait(fetchMaxWait),
 		kgo.FetchMaxBytes(s.settings.FetchBytes),
 		kgo.FetchMaxPartitionBytes(s.settings.FetchBytes / 4), //nolint:mnd // Several partitions share a fetch.
 	}
