@@ -1,0 +1,93 @@
+package simulation
+
+import (
+	"strconv"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/schemas/eventsv1"
+)
+
+// refund makes a step of one refund; its request gives it its id.
+func (p *payment) refund(w *world, m move[paymentStep]) ledger.Data {
+	reason := oneOf(w.draw, []string{"damaged", "not as described", "returned within 14 days", "ordered twice"})
+	switch m.step {
+	case refundRequested:
+		p.caseID = w.code("ref_", 16)
+		return &eventsv1.PaymentRefundRequested{PaymentId: p.id, RefundId: p.caseID, Amount: p.money(m.amount), Reason: reason}
+	case refundFailed:
+		return &eventsv1.PaymentRefundFailed{
+			PaymentId: p.id, RefundId: p.caseID, ReasonCode: "account_closed", Message: "The payer's account no longer takes money.",
+		}
+	default:
+		return p.payBack(w, m.amount, reason)
+	}
+}
+
+func (p *payment) payBack(w *world, amount uint64, reason string) ledger.Data {
+	var fee uint64
+	if p.feeReturned {
+		fee = mulDiv(p.fee, amount, p.amount)
+	}
+	w.clearing[p.provider][p.currency] -= int64(amount) //nolint:gosec // small
+	w.fees[p.currency] -= int64(fee)
+	w.owe(p.merchant, p.currency, -int64(amount-fee)) //nolint:gosec // small
+	d := &eventsv1.PaymentRefunded{
+		PaymentId: p.id, RefundId: p.caseID, TransactionId: w.code("txn_", 20), Provider: p.providerName,
+		MerchantId: merchantID(p.merchant), Amount: p.money(amount), Reason: reason, UserId: p.userID, PaymentType: p.kind,
+	}
+	if fee > 0 {
+		d.FeeReturned = p.money(fee)
+	}
+	return d
+}
+
+// dispute makes a step of the dispute; its opening gives it its id.
+func (p *payment) dispute(w *world, m move[paymentStep]) ledger.Data {
+	merchant, amount := merchantID(p.merchant), p.money(m.amount)
+	switch m.step {
+	case disputeOpened:
+		p.caseID = w.code("dsp_", 16)
+		w.owe(p.merchant, p.currency, -int64(m.amount)) //nolint:gosec // small
+		return &eventsv1.PaymentDisputeOpened{
+			PaymentId: p.id, DisputeId: p.caseID, Provider: p.providerName, MerchantId: merchant, Amount: amount,
+			Reason: oneOf(w.draw, []string{"fraudulent", "product not received", "duplicate"}),
+		}
+	case disputeWon:
+		w.owe(p.merchant, p.currency, int64(m.amount)) //nolint:gosec // small
+		return &eventsv1.PaymentDisputeWon{
+			PaymentId: p.id, DisputeId: p.caseID, Provider: p.providerName, MerchantId: merchant, Amount: amount,
+		}
+	default:
+		w.clearing[p.provider][p.currency] -= int64(m.amount) //nolint:gosec // small
+		return &eventsv1.PaymentDisputeLost{
+			PaymentId: p.id, DisputeId: p.caseID, Provider: p.providerName, MerchantId: merchant, Amount: amount,
+		}
+	}
+}
+
+// lines are what was bought: quantities times prices add up to the amount, a discount among them now and then.
+func (p *payment) lines(w *world) []*eventsv1.Line {
+	left := p.amount
+	lines := make([]*eventsv1.Line, 0, 5)
+	if left >= 1000 && w.chance(60) {
+		discount := mulDiv(left, w.upTo(2, 20), 100)
+		left += discount
+		minus := p.money(discount)
+		minus.Value = "-" + minus.GetValue()
+		lines = append(lines, &eventsv1.Line{Description: "Discount", Quantity: "1", UnitPrice: minus})
+	}
+	for range w.below(4) {
+		quantity := w.upTo(1, 5)
+		price := mulDiv(left, w.upTo(1, 60), 100*quantity)
+		left -= quantity * price
+		lines = append(lines, p.line(w, quantity, price))
+	}
+	return append(lines, p.line(w, 1, left))
+}
+
+func (p *payment) line(w *world, quantity, price uint64) *eventsv1.Line {
+	what := oneOf(w.draw, w.articles)
+	return &eventsv1.Line{
+		Sku: what.sku, Description: what.description, Quantity: strconv.FormatUint(quantity, 10), UnitPrice: p.money(price),
+	}
+}
