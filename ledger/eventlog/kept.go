@@ -15,10 +15,11 @@ type Kept struct {
 // CheckKept compares what readers kept with the log as it is: ErrRecreated or ErrTruncated, with the partition and what was
 // seen, where the log is another or no longer has what is next; nil when reading can go on.
 //
-// A consumer alone is not enough. Tried with franz-go 1.22.2: a topic recreated while it is read shows after seven seconds
-// (UNKNOWN_TOPIC_ID), one recreated while nobody reads shows only where the new log is shorter; an offset given with its
-// epoch whose records were deleted shows never, the partition just stands still; and a diverged log (kgo.ErrDataLoss) is told
-// once, and then read on from elsewhere in spite of NoResetOffset. So ask on assignment, and now and then while idle.
+// A consumer alone is not enough. Tried with franz-go 1.22.2: a topic recreated while it is read shows after some ten seconds
+// (UNKNOWN_TOPIC_ID), and one recreated while nobody reads only where the new log is shorter: else another log is read on from
+// the middle. OFFSET_OUT_OF_RANGE comes again with each poll, at once, so whoever gets it should pause the partition. A log
+// that diverged from a position given with its epoch (kgo.ErrDataLoss) is told once, and then read on from elsewhere in spite
+// of NoResetOffset. So ask on assignment, and now and then.
 func (a *Admin) CheckKept(ctx context.Context, kept map[TopicPartition]Kept) error {
 	topics := Range{To: nexts(kept)}.topics()
 	if len(topics) == 0 {

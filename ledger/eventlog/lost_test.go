@@ -75,7 +75,9 @@ func groupReader(t testing.TB, config Config, from kgo.Offset) *kgo.Client {
 	client, err := NewClient(config, kgo.ConsumerGroup("test-"+strconv.FormatInt(time.Now().UnixNano(), 10)),
 		kgo.ConsumeTopics(TopicPayments), kgo.Balancers(kgo.CooperativeStickyBalancer()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.ConsumeResetOffset(kgo.NoResetOffset()), kgo.KeepControlRecords(),
-		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(), kgo.AdjustFetchOffsetsFn(adjust))
+		kgo.DisableAutoCommit(), kgo.BlockRebalanceOnPoll(),
+		// A partition that joins late waits for the fetch under way to end: five seconds otherwise.
+		kgo.FetchMaxWait(250*time.Millisecond), kgo.AdjustFetchOffsetsFn(adjust))
 	require.NoError(t, err)
 	t.Cleanup(client.CloseAllowingRebalance)
 	return client
@@ -125,6 +127,23 @@ func TestHowAConsumerTellsOfALostLog(t *testing.T) {
 		err := poll(t, groupReader(t, config, kgo.NewOffset().At(5)))
 		require.ErrorIs(t, err, ErrTruncated)
 		require.Equal(t, KindLogLost, Classify(err))
+	})
+	t.Run("records deleted, an offset with its epoch", func(t *testing.T) {
+		t.Parallel()
+		config, admin := harmable(t)
+		deleteRecords(t, admin, lostPartition(), 10)
+		client := groupReader(t, config, kgo.NewOffset().At(5).WithEpoch(0))
+		for range 3 { // it is told again and again
+			require.ErrorIs(t, poll(t, client), ErrTruncated)
+		}
+	})
+	t.Run("a diverged log is told once, and read on", func(t *testing.T) {
+		t.Parallel()
+		config, _ := harmable(t)
+		client := groupReader(t, config, kgo.NewOffset().At(1000).WithEpoch(0))
+		require.ErrorIs(t, poll(t, client), ErrTruncated)
+		fillPartition(t, config, 1)
+		require.NoError(t, poll(t, client), "were it told again, a reader could rely on it")
 	})
 	t.Run("recreated while it reads", func(t *testing.T) {
 		t.Parallel()

@@ -3,13 +3,16 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
@@ -240,4 +243,36 @@ func TestClassify(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Within one registry each of a process's clients shows its metrics under its own id.
+func TestClientsShareARegistry(t *testing.T) {
+	t.Parallel()
+	registry := prometheus.NewRegistry()
+	config := Config{Brokers: stacktest.Kafka(t), ClientID: "serve", Metrics: registry, Logger: slog.New(slog.DiscardHandler)}
+	testTopics(t, config)
+	_, err := testWriter(t, config).PublishAll(t.Context(), samples(t, 3))
+	require.NoError(t, err)
+	_, err = testAtomicWriter(t, config, "door-1").PublishAtomic(t.Context(), samples(t, 3))
+	require.NoError(t, err)
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	clients := make(map[string]bool)
+	for _, family := range families {
+		for _, metric := range family.GetMetric() {
+			for _, label := range metric.GetLabel() {
+				clients[label.GetValue()] = true
+			}
+		}
+	}
+	require.True(t, clients["serve-writer"])
+	require.True(t, clients["serve-atomic"])
+}
+
+func TestAControlRecordIsNoRejection(t *testing.T) {
+	t.Parallel()
+	got := Decode(&kgo.Record{Topic: TopicPayments, Value: []byte{0, 0}, Attrs: kgo.NewRecordAttrs(kgo.RecordAttrsOpts{Control: true})})
+	require.True(t, got.Control)
+	require.Nil(t, got.Event)
+	require.Nil(t, got.Rejected)
 }
