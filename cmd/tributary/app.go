@@ -35,7 +35,7 @@ type app struct {
 // stderr. It may be called several times at once.
 func run(ctx context.Context, w world) int {
 	a := &app{world: w}
-	root := newRootCommand(a)
+	root := newRootCommand(a) //nolint:contextcheck // commands get their context from cobra, when they run
 	root.SetArgs(w.args)
 	root.SetIn(w.stdin)
 	root.SetOut(w.stdout)
@@ -149,5 +149,5 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 // isTerminal tells whether a person watches a stream.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
-	return ok && cwriter.IsTerminal(int(file.Fd())) //nolint:gosec // descriptors are small
+	return ok && cwriter.IsTerminal(int(file.Fd()))
 }

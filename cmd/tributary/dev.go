@@ -41,7 +41,7 @@ When all is ready it writes endpoints.env into --data: the variables that point 
 	}
 	command.Flags().StringVar(&flags.data, "data", ".tributary", "folder for everything that is kept")
 	command.Flags().StringVar(&flags.ports, "ports", string(devstack.PortsFixed), "fixed: the usual ports; auto: any that are free")
-	command.Flags().StringSliceVar(&flags.only, "only", nil, "start only these servers and nothing else: "+strings.Join(devstack.Servers(), ","))
+	command.Flags().StringSliceVar(&flags.only, "only", nil, "start these servers alone: "+strings.Join(devstack.Servers(), ","))
 	command.Flags().BoolVar(&flags.verbose, "verbose", false, "log what servers and projectors do")
 	a.jsonFlag(command, "an object, when all is ready: the variables of endpoints.env and TRIBUTARY_HEALTH_URL")
 	complete := func(values ...string) cobra.CompletionFunc {

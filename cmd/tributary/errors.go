@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -55,8 +56,7 @@ func (a *app) report(ctx context.Context, command *cobra.Command, err error) int
 	}
 	err = a.unreachable(err)
 	a.notef("tributary: %v", err)
-	var unreachable unreachableError
-	if errors.As(err, &unreachable) {
+	if _, ok := errors.AsType[unreachableError](err); ok {
 		return exitUnreachable
 	}
 	return exitNo
@@ -86,10 +86,9 @@ func (a *app) kafkaUnreachable(err error) error {
 func (a *app) postgresUnreachable(err error) error {
 	place := a.settings.masked("postgres.url")
 	if config, parseErr := pgconn.ParseConfig(a.settings.get("postgres.url")); parseErr == nil {
-		place = net.JoinHostPort(config.Host, fmt.Sprint(config.Port))
+		place = net.JoinHostPort(config.Host, strconv.FormatUint(uint64(config.Port), 10))
 	}
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return unreachableError{fmt.Errorf("the Postgres at %s refuses us (%s): are user, password and database in TRIBUTARY_POSTGRES_URL right?",
 			place, refused.Message)}
 	}

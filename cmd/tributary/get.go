@@ -52,5 +52,5 @@ func noSuch(what, id, ledger string, err error) error {
 	if ledger != "" {
 		what += " of ledger " + ledger
 	}
-	return fmt.Errorf("the books have no %s %q; if it was published a moment ago, \"tributary status\" tells whether the projectors are behind", what, id)
+	return fmt.Errorf(`the books have no %s %q; if it was published a moment ago, "tributary status" tells who is behind`, what, id)
 }

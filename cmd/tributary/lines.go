@@ -40,23 +40,22 @@ func (c chunk) lines() iter.Seq2[int, []byte] {
 	}
 }
 
+// job is a chunk on its way through a worker.
+type job[T any] struct {
+	chunk  chunk
+	result chan T
+}
+
 // eachChunk reads r to its end, works on its chunks with all cores, and hands the results to take, in the file's order. The
 // first error ends it.
 func eachChunk[T any](ctx context.Context, r io.Reader, work func(chunk) T, take func(context.Context, T) error) error {
 	workers := runtime.GOMAXPROCS(0)
-	type job struct {
-		chunk
-		result chan T
-	}
-	jobs, ordered := make(chan job), make(chan job, 2*workers)
+	jobs, ordered := make(chan job[T]), make(chan job[T], 2*workers) //nolint:mnd // a little ahead of the taker
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		defer close(jobs)
 		defer close(ordered)
-		return readChunks(r, func(c chunk) error {
-			next := job{c, make(chan T, 1)}
-			return errors.Join(send(ctx, ordered, next), send(ctx, jobs, next))
-		})
+		return feed(ctx, r, jobs, ordered)
 	})
 	for range workers {
 		group.Go(func() error {
@@ -79,70 +78,83 @@ func eachChunk[T any](ctx context.Context, r io.Reader, work func(chunk) T, take
 		}
 		return nil
 	})
-	return group.Wait() //nolint:wrapcheck // reader and taker say what they were doing
+	return group.Wait()
 }
 
-func send[T any](ctx context.Context, to chan<- T, value T) error {
-	select {
-	case to <- value:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// readChunks cuts a stream into chunks at the ends of lines.
-func readChunks(r io.Reader, emit func(chunk) error) error {
-	next := chunk{first: 1}
-	var rest []byte // of a line whose end is still to come
+// feed gives each chunk to a worker, and its place in the order to the taker.
+func feed[T any](ctx context.Context, r io.Reader, jobs, ordered chan<- job[T]) error {
+	chunks := chunkReader{r: r, line: 1}
 	for {
-		data := make([]byte, max(chunkBytes, 2*len(rest)))
-		copy(data, rest)
-		n, err := io.ReadFull(r, data[len(rest):])
-		data = data[:len(rest)+n]
-		atEnd := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !atEnd {
-			return fmt.Errorf("read line %d and on: %w", next.first, err)
-		}
-		end := bytes.LastIndexByte(data, '\n') + 1
-		if atEnd {
-			end = len(data)
-		}
-		if end == 0 && len(data) > maxLineBytes {
-			next.tooLong, rest, err = skipLine(r, len(data))
-			if err != nil {
-				return err
-			}
-		} else {
-			next.data, rest = data[:end], data[end:]
-		}
-		if len(next.data) > 0 || next.tooLong > 0 {
-			if err := emit(next); err != nil {
-				return err
-			}
-		}
-		if atEnd {
+		c, err := chunks.next()
+		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		next = chunk{first: next.first + bytes.Count(next.data, []byte{'\n'}) + min(next.tooLong, 1)}
+		if err != nil {
+			return err
+		}
+		next := job[T]{c, make(chan T, 1)}
+		for _, to := range []chan<- job[T]{ordered, jobs} {
+			select {
+			case to <- next:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
 	}
 }
 
-// skipLine passes over the rest of a line of which so many bytes are read. It returns the line's size, and what it read of
-// the next one.
-func skipLine(r io.Reader, size int) (total int, rest []byte, err error) {
+// chunkReader cuts a stream into chunks at the ends of lines.
+type chunkReader struct {
+	r    io.Reader
+	line int    // number of the next line
+	rest []byte // the beginning of it, read already
+	done bool
+}
+
+// next is the next chunk; the error is io.EOF when there is none. A chunk may be without lines.
+func (c *chunkReader) next() (chunk, error) {
+	if c.done {
+		return chunk{}, io.EOF
+	}
+	data := make([]byte, max(chunkBytes, 2*len(c.rest))) //nolint:mnd // doubling bounds how often a long line is copied
+	copy(data, c.rest)
+	n, err := io.ReadFull(c.r, data[len(c.rest):])
+	data = data[:len(c.rest)+n]
+	c.done = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+	if err != nil && !c.done {
+		return chunk{}, fmt.Errorf("read from line %d on: %w", c.line, err)
+	}
+	end := bytes.LastIndexByte(data, '\n') + 1
+	if c.done {
+		end = len(data)
+	} else if end == 0 && len(data) > maxLineBytes {
+		return c.skipLine(len(data))
+	}
+	next := chunk{first: c.line, data: data[:end]}
+	c.rest = data[end:]
+	c.line += bytes.Count(next.data, []byte{'\n'})
+	return next, nil
+}
+
+// skipLine passes over the rest of a line of which so many bytes are read.
+func (c *chunkReader) skipLine(size int) (chunk, error) {
 	buf := make([]byte, chunkBytes)
 	for {
-		n, err := r.Read(buf)
-		if at := bytes.IndexByte(buf[:n], '\n'); at >= 0 {
-			return size + at, buf[at+1 : n], nil
+		n, err := c.r.Read(buf)
+		at := bytes.IndexByte(buf[:n], '\n')
+		if at >= 0 {
+			size, c.rest = size+at, buf[at+1:n]
+			break
 		}
 		size += n
 		if errors.Is(err, io.EOF) {
-			return size, nil, nil
+			c.done = true
+			break
 		}
 		if err != nil {
-			return size, nil, fmt.Errorf("read the rest of a line of over %d bytes: %w", size, err)
+			return chunk{}, fmt.Errorf("read the rest of line %d: %w", c.line, err)
 		}
 	}
+	c.line++
+	return chunk{first: c.line - 1, tooLong: size}, nil
 }

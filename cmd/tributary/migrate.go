@@ -28,8 +28,8 @@ to run at once. Topics whose settings could lose an event are refused, with the 
 			return a.migrate(command.Context(), topics)
 		},
 	}
-	command.Flags().IntVar(&topics.Partitions, "partitions", 0, "partitions of each topic; topics with fewer get more (default 12 for new topics)")
-	command.Flags().IntVar(&topics.Replication, "replication", 0, "copies of each record in new topics (default 3 where there are 3 brokers, else 1)")
+	command.Flags().IntVar(&topics.Partitions, "partitions", 0, "partitions of a topic; those with fewer get more (default 12 in new ones)")
+	command.Flags().IntVar(&topics.Replication, "replication", 0, "copies of a record in new topics (default 3 with 3 brokers, else 1)")
 	a.jsonFlag(command, "an object of topics and tables (what was done, a string each), problems")
 	return command
 }
@@ -43,8 +43,7 @@ type migration struct {
 
 func (a *app) migrate(ctx context.Context, topics eventlog.TopicSettings) error {
 	done, err := a.migrateAll(ctx, topics)
-	var refused *eventlog.ProblemsError
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*eventlog.ProblemsError](err); ok {
 		if a.asJSON {
 			if err := a.printJSON(migration{Topics: []string{}, Tables: []string{}, Problems: refused.Problems}); err != nil {
 				return err

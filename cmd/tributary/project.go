@@ -57,7 +57,7 @@ func (a *app) project(ctx context.Context, names []string) error {
 		defer cancel()
 		return running.run(ctx, func(string, error) bool { return false })
 	})
-	return group.Wait() //nolint:wrapcheck // both say what they were doing
+	return group.Wait()
 }
 
 // serveHealth listens for those who ask how these projectors are.

@@ -30,17 +30,19 @@ func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Pr
 }
 
 func definitions() []projections.Definition {
-	var all []projections.Definition
-	for _, projection := range postgresProjections(nil, nil) {
-		all = append(all, projection.Definition())
+	known := postgresProjections(nil, nil)
+	all := make([]projections.Definition, len(known))
+	for i, projection := range known {
+		all[i] = projection.Definition()
 	}
 	return all
 }
 
 func projectionNames() []string {
-	var names []string
-	for _, definition := range definitions() {
-		names = append(names, definition.Name)
+	all := definitions()
+	names := make([]string, len(all))
+	for i, definition := range all {
+		names[i] = definition.Name
 	}
 	return names
 }

@@ -127,8 +127,7 @@ func (a *app) openInput(ctx context.Context, name string) (*os.File, error) {
 }
 
 func plainPathError(err error) error {
-	var failed *os.PathError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*os.PathError](err); ok {
 		return fmt.Errorf("cannot read %s: %w", failed.Path, failed.Err)
 	}
 	return err
@@ -144,7 +143,7 @@ func (a *app) spool(ctx context.Context, from io.Reader) (*os.File, error) {
 	}
 	err = os.Remove(file.Name())
 	if err == nil {
-		_, err = io.Copy(file, interruptibleReader{ctx, from})
+		_, err = io.Copy(file, interruptibleReader{from, ctx})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("keep the input in a file: %w", err), file.Close())
@@ -154,8 +153,9 @@ func (a *app) spool(ctx context.Context, from io.Reader) (*os.File, error) {
 
 // interruptibleReader ends a long copy with its context.
 type interruptibleReader struct {
-	ctx context.Context //nolint:containedctx // it lives as long as one call
 	io.Reader
+
+	ctx context.Context //nolint:containedctx // it lives as long as one call
 }
 
 func (r interruptibleReader) Read(p []byte) (int, error) {

@@ -19,8 +19,19 @@ import (
 
 // badLine is a line that is no valid event.
 type badLine struct {
-	Line int `json:"line"`
-	ledger.Invalid
+	Line    int         `json:"line"`
+	Code    ledger.Code `json:"code"`
+	Path    string      `json:"path"`
+	Message string      `json:"message"`
+}
+
+func newBadLine(line int, why *ledger.Invalid) badLine {
+	return badLine{line, why.Code, why.Path, why.Message}
+}
+
+func (b badLine) String() string {
+	why := ledger.Invalid{Code: b.Code, Path: b.Path, Message: b.Message}
+	return fmt.Sprintf("line %d: %s", b.Line, printable(why.Error()))
 }
 
 // repeatedID is a line whose event has an id that an earlier line gave to another content. Only one of them will count.
@@ -64,7 +75,10 @@ func (a *app) checkLines(ctx context.Context, input *os.File) (*check, error) {
 	if err := eachChunk(ctx, counted{input, bar}, c.read, c.add); err != nil {
 		return nil, err
 	}
-	return c, c.findRepeated(ctx, input)
+	if err := c.findRepeated(ctx, input); err != nil {
+		return nil, err
+	}
+	return c, nil
 }
 
 func rewind(input *os.File) (int64, error) {
@@ -93,7 +107,7 @@ func (c *check) read(part chunk) checkedChunk {
 	for number, line := range part.lines() {
 		event, invalid := ledger.DecodeJSON(line, ledger.Strict)
 		if invalid != nil {
-			found.bad = append(found.bad, badLine{number, *invalid})
+			found.bad = append(found.bad, newBadLine(number, invalid))
 			continue
 		}
 		found.events++
@@ -103,10 +117,10 @@ func (c *check) read(part chunk) checkedChunk {
 }
 
 func tooLong(part chunk) badLine {
-	return badLine{part.first, ledger.Invalid{
-		Code:    ledger.CodeTooLarge,
+	return badLine{
+		Line: part.first, Code: ledger.CodeTooLarge,
 		Message: fmt.Sprintf("the event has %d bytes, at most %d are taken; split it", part.tooLong, ledger.MaxEventBytes),
-	}}
+	}
 }
 
 // fingerprintOf folds an id's halves: in a time-ordered id the second half is random, in a random one both are.
@@ -153,37 +167,38 @@ func (c *check) findRepeated(ctx context.Context, input *os.File) error {
 	if _, err := rewind(input); err != nil {
 		return err
 	}
-	type first struct {
-		line int
-		hash [ledger.HashBytes]byte
-	}
-	firsts := map[uuid.UUID]first{}
-	type suspect struct {
-		line int
-		id   uuid.UUID
-		hash [ledger.HashBytes]byte
-	}
-	return eachChunk(ctx, input, func(part chunk) []suspect {
-		var found []suspect
-		for number, line := range part.lines() {
-			event, invalid := ledger.DecodeJSON(line, ledger.Strict)
-			if invalid == nil && suspects[fingerprintOf(event.ID)] {
-				found = append(found, suspect{number, event.ID, event.ContentHash()})
+	firsts := map[uuid.UUID]suspect{}
+	return eachChunk(ctx, input, func(part chunk) []suspect { return suspectsIn(part, suspects) },
+		func(_ context.Context, found []suspect) error {
+			for _, s := range found {
+				before, known := firsts[s.id]
+				switch {
+				case !known:
+					firsts[s.id] = s
+				case before.hash != s.hash:
+					c.repeated = append(c.repeated, repeatedID{s.line, before.line, s.id})
+				}
 			}
+			return nil
+		})
+}
+
+// suspect is a line whose id may be another line's too.
+type suspect struct {
+	line int
+	id   uuid.UUID
+	hash [ledger.HashBytes]byte
+}
+
+func suspectsIn(part chunk, fingerprints map[uint64]bool) []suspect {
+	var found []suspect
+	for number, line := range part.lines() {
+		event, invalid := ledger.DecodeJSON(line, ledger.Strict)
+		if invalid == nil && fingerprints[fingerprintOf(event.ID)] {
+			found = append(found, suspect{number, event.ID, event.ContentHash()})
 		}
-		return found
-	}, func(_ context.Context, found []suspect) error {
-		for _, s := range found {
-			before, ok := firsts[s.id]
-			switch {
-			case !ok:
-				firsts[s.id] = first{s.line, s.hash}
-			case before.hash != s.hash:
-				c.repeated = append(c.repeated, repeatedID{s.line, before.line, s.id})
-			}
-		}
-		return nil
-	})
+	}
+	return found
 }
 
 func (c *check) publication() publication {
@@ -216,8 +231,8 @@ func (a *app) printCheck(c *check, result publication) error {
 
 // printBad lists the bad lines, the first few of many, and the ids that are repeated.
 func (a *app) printBad(c *check) error {
-	for i := range c.bad {
-		if err := a.printf("line %d: %s\n", c.bad[i].Line, printable(c.bad[i].Error())); err != nil {
+	for _, bad := range c.bad {
+		if err := a.printf("%s\n", bad); err != nil {
 			return err
 		}
 	}
@@ -239,7 +254,7 @@ func (a *app) printBad(c *check) error {
 
 // byCode is such as "amount_negative 2, bad_id 1".
 func byCode(counts map[string]int) string {
-	var parts []string
+	parts := make([]string, 0, len(counts))
 	for _, code := range slices.Sorted(maps.Keys(counts)) {
 		parts = append(parts, code+" "+count(counts[code]))
 	}

@@ -60,7 +60,10 @@ func (a *app) sendLines(ctx context.Context, input *os.File, c *check) (*sending
 		err = writer.Flush(ctx)
 	}
 	s.took = time.Since(started)
-	return s, s.outcome(err, c.events)
+	if err := s.outcome(err, c.events); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // requireTopics fails before anything is published where something could not be.
@@ -147,7 +150,7 @@ func (s *sending) ends() map[eventlog.TopicPartition]int64 {
 }
 
 func (s *sending) positions() []string {
-	positions := []string{}
+	positions := make([]string, 0, len(s.last))
 	for _, place := range eventlog.SortedPartitions(s.last) {
 		positions = append(positions, place.At(s.last[place]).String())
 	}

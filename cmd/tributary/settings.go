@@ -114,7 +114,7 @@ func loadSettings(flags *pflag.FlagSet, environ []string) (settings, error) {
 	return loaded, loaded.check()
 }
 
-func (s *settings) overlay(key, source string, from *koanf.Koanf) {
+func (s settings) overlay(key, source string, from *koanf.Koanf) {
 	if !from.Exists(key) {
 		return
 	}
@@ -188,10 +188,10 @@ func (s settings) logLevel() slog.Level {
 }
 
 // with is these settings with some replaced, as by the embedded servers.
-func (s settings) with(source string, env map[string]string) settings {
+func (s settings) with(source string, variables map[string]string) settings {
 	changed := settings{maps.Clone(s.values), maps.Clone(s.sources)}
 	for _, known := range allSettings() {
-		if value, ok := env[known.variable()]; ok {
+		if value, ok := variables[known.variable()]; ok {
 			changed.values[known.key], changed.sources[known.key] = value, source
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -158,7 +159,7 @@ func topicTable(cluster *eventlog.Cluster) *table {
 		for _, p := range topic.Partitions {
 			start, end, replicas, inSync = start+p.Start, end+p.End, replicas+p.Replicas, inSync+p.InSync
 		}
-		listed.row(topic.Name, fmt.Sprint(len(topic.Partitions)), count(start), count(end), fmt.Sprintf("%d of %d", inSync, replicas))
+		listed.row(topic.Name, strconv.Itoa(len(topic.Partitions)), count(start), count(end), fmt.Sprintf("%d of %d", inSync, replicas))
 	}
 	return listed
 }
@@ -169,16 +170,16 @@ func projectionTable(all []projectionStatus) *table {
 		p := &all[i]
 		by, projectors := "–", "?"
 		if p.LagSeconds != nil && p.LagEvents > 0 {
-			by = (time.Duration(*p.LagSeconds * float64(time.Second))).Round(time.Second).String()
+			by = time.Duration(*p.LagSeconds * float64(time.Second)).Round(time.Second).String()
 		}
 		if p.Members != nil {
-			projectors = fmt.Sprint(*p.Members)
+			projectors = strconv.Itoa(*p.Members)
 		}
 		state := p.State
 		if p.Reason != "" {
 			state += ": " + p.Reason
 		}
-		listed.row(p.Name, fmt.Sprint(p.Generation), projectors, count(p.LagEvents), by, state)
+		listed.row(p.Name, strconv.Itoa(int(p.Generation)), projectors, count(p.LagEvents), by, state)
 	}
 	return listed
 }

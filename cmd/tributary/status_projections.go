@@ -138,7 +138,9 @@ func readPlaces(ctx context.Context, pool *pgxpool.Pool) (places, map[string]int
 }
 
 // judge compares a projection's progress with the log.
-func (r *statusReport) judge(definition projections.Definition, live map[string]int32, at map[eventlog.TopicPartition]place) projectionStatus {
+func (r *statusReport) judge(
+	definition projections.Definition, live map[string]int32, at map[eventlog.TopicPartition]place,
+) projectionStatus {
 	p := projectionStatus{Name: definition.Name, Version: definition.Version, Generation: live[definition.Name], Partitions: len(at)}
 	if p.Generation == 0 {
 		p.State, p.Reason = stateMissing, `"tributary migrate" makes its tables`
@@ -165,7 +167,9 @@ func (r *statusReport) judge(definition projections.Definition, live map[string]
 }
 
 // compare sums the lag up; its error says that the log is another one.
-func (p *projectionStatus) compare(definition projections.Definition, cluster *eventlog.Cluster, at map[eventlog.TopicPartition]place) error {
+func (p *projectionStatus) compare(
+	definition projections.Definition, cluster *eventlog.Cluster, at map[eventlog.TopicPartition]place,
+) error {
 	var lost []error
 	for _, topic := range cluster.Topics {
 		if !slices.Contains(definition.Topics, topic.Name) {

@@ -72,11 +72,8 @@ func answerText(w http.ResponseWriter, status int, text string) {
 
 // reasons takes joined errors apart, a line each.
 func reasons(err error) []string {
-	var joined interface{ Unwrap() []error }
-	if many, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // only the outermost joins reasons
-		joined = many
-	}
-	if joined == nil {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
 		return strings.Split(strings.TrimSpace(err.Error()), "\n")
 	}
 	var all []string
