@@ -73,9 +73,9 @@ what is in force.`,
 		&cobra.Group{ID: groupUse, Title: "Use it:"},
 		&cobra.Group{ID: groupWatch, Title: "Watch and prove it:"},
 	)
-	addGroup(root, groupRun, newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
+	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
 	addGroup(root, groupUse, newPublishCommand(a), newGetCommand(a))
-	addGroup(root, groupWatch, newStatusCommand(a), newQuarantineCommand(a))
+	addGroup(root, groupWatch, newStatusCommand(a), newVerifyCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)
 	return root

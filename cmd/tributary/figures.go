@@ -1,35 +1,39 @@
 package main
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+	"time"
+)
 
-// figures writes the amounts of a table for people: all of one asset with as many decimals, and commas for thousands.
+// figures writes the amounts of a table for people.
 type figures struct {
-	decimals map[string]int // by asset
+	fractional map[string]bool // assets of which some amount has decimals
 }
 
-func newFigures() *figures { return &figures{map[string]int{}} }
+func newFigures() *figures { return &figures{map[string]bool{}} }
 
 // see notes amounts that will be shown.
 func (f *figures) see(asset string, amounts ...string) {
 	for _, amount := range amounts {
-		if _, fraction, ok := strings.Cut(amount, "."); ok {
-			f.decimals[asset] = max(f.decimals[asset], len(fraction))
-		}
+		f.fractional[asset] = f.fractional[asset] || strings.Contains(amount, ".")
 	}
 }
 
-// show is an amount for people. Where an asset has decimals at all it has two at least, as prices have.
+// show is an amount for people, with commas for thousands. Where an asset has decimals it has two at least, as prices have.
 func (f *figures) show(asset, amount string) string {
-	if amount == "" {
-		return ""
+	const least = 2
+	if amount == "" || !f.fractional[asset] {
+		return thousands(amount)
 	}
-	want := f.decimals[asset]
-	if want == 1 {
-		want = 2
+	whole, fraction, _ := strings.Cut(amount, ".")
+	return thousands(whole + "." + fraction + strings.Repeat("0", max(least-len(fraction), 0)))
+}
+
+// duration is a time span for people: 12 ms, 3.4 s.
+func duration(d time.Duration) string {
+	if d < time.Second {
+		return fmt.Sprintf("%d ms", d.Milliseconds())
 	}
-	_, fraction, has := strings.Cut(amount, ".")
-	if !has && want > 0 {
-		amount += "."
-	}
-	return thousands(amount + strings.Repeat("0", max(want-len(fraction), 0)))
+	return fmt.Sprintf("%.1f s", d.Seconds())
 }

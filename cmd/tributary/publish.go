@@ -14,6 +14,7 @@ import (
 // publishFlags say how a file is published.
 type publishFlags struct {
 	skipInvalid, dryRun, wait bool
+	brief                     bool // without the positions
 	timeout                   time.Duration
 }
 
@@ -82,7 +83,7 @@ func (a *app) publish(ctx context.Context, name string, flags publishFlags) erro
 	}
 	result.Published, result.Seconds = sent.acknowledged, sent.took.Seconds()
 	result.Positions = sent.positions()
-	if err := a.printSent(checked, sent); err != nil {
+	if err := a.printSent(checked, sent, flags.brief); err != nil {
 		return err
 	}
 	if flags.wait {
@@ -90,9 +91,10 @@ func (a *app) publish(ctx context.Context, name string, flags publishFlags) erro
 		if err := a.awaitProjections(ctx, sent.ends(), flags.timeout); err != nil {
 			return err
 		}
-		result.Waited = time.Since(started).Seconds()
+		waited := time.Since(started)
+		result.Waited = waited.Seconds()
 		if !a.asJSON {
-			if err := a.printf("every projection has them, %.1f s later\n", result.Waited); err != nil {
+			if err := a.printf("every projection has them, %s later\n", duration(waited)); err != nil {
 				return err
 			}
 		}

@@ -53,7 +53,8 @@ func (a *app) sendLines(ctx context.Context, input *os.File, c *check) (*sending
 	defer bar.end()
 	s := &sending{last: map[eventlog.TopicPartition]int64{}}
 	started := time.Now()
-	err = eachChunk(ctx, counted{input, bar}, validEvents, func(ctx context.Context, events []*ledger.Event) error {
+	// Events are published under ctx, not under that of the reading, which ends before they are acknowledged.
+	err = eachChunk(ctx, counted{input, bar}, validEvents, func(_ context.Context, events []*ledger.Event) error {
 		return s.publish(ctx, writer, events)
 	})
 	if err == nil {
@@ -158,7 +159,7 @@ func (s *sending) positions() []string {
 }
 
 // printSent tells people what was published, what was not, and where the last events are.
-func (a *app) printSent(c *check, s *sending) error {
+func (a *app) printSent(c *check, s *sending, brief bool) error {
 	if a.asJSON {
 		return nil // all of it comes in one object at the end
 	}
@@ -171,8 +172,11 @@ func (a *app) printSent(c *check, s *sending) error {
 		}
 	}
 	rate := int64(float64(s.acknowledged) / max(s.took.Seconds(), time.Millisecond.Seconds()))
-	if err := a.printf("published %s events in %.1f s (%s/s)\n", count(s.acknowledged), s.took.Seconds(), count(rate)); err != nil {
+	if err := a.printf("published %s events in %s (%s/s)\n", count(s.acknowledged), duration(s.took), count(rate)); err != nil {
 		return err
+	}
+	if brief {
+		return nil
 	}
 	const perLine = 6
 	for positions := range slices.Chunk(s.positions(), perLine) {

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/spf13/cobra"
+
+	"github.com/tributary-ledger/tributary/projections/audit"
+)
+
+func newVerifyCommand(a *app) *cobra.Command {
+	command := &cobra.Command{
+		Use:   "verify [NAME…]",
+		Short: "Prove that the tables are what the log says",
+		Long: `Reads the log from its start up to where each projection is by its own account, folds it anew with code of its own, and
+compares every row. Projectors may run meanwhile. Prints what differs, with the events behind it, and exits with 1 then.
+Conflicts (one event id with two contents) are listed, but are no difference.`,
+		Example: `  tributary verify
+  tributary verify balances --json | jq '.projections[].differences'`,
+		ValidArgsFunction: completeProjections,
+		RunE: func(command *cobra.Command, args []string) error {
+			for _, name := range args {
+				if !slices.Contains(audit.Names(), name) {
+					return usagef("there is no proof of %q, only of %s", name, strings.Join(audit.Names(), ", "))
+				}
+			}
+			return a.verify(command.Context(), args)
+		},
+	}
+	a.jsonFlag(command, `an object of projections (name, generation, positions, records, duplicates, rows, checks, differences,
+differences_total, conflicts, conflicts_total)`)
+	return command
+}
+
+func (a *app) verify(ctx context.Context, names []string) error {
+	admin, err := a.openKafka(ctx)
+	if err != nil {
+		return err
+	}
+	admin.Close() // it has answered; the auditor connects on its own
+	kafka, err := a.kafka(a.logger(slog.LevelWarn))
+	if err != nil {
+		return err
+	}
+	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
+		report, err := a.auditWithBar(ctx, audit.New(pool, kafka), names)
+		if err != nil {
+			return err
+		}
+		if err := a.printReport(report); err != nil {
+			return err
+		}
+		if !report.Agrees() {
+			return errNo
+		}
+		return nil
+	})
+}
+
+// auditWithBar shows how much of the log is read; how much there is shows when the reading begins.
+func (a *app) auditWithBar(ctx context.Context, auditor *audit.Auditor, names []string) (audit.Report, error) {
+	bars := make(chan *progress, 1)
+	bars <- &progress{}
+	begun := false
+	report, err := auditor.Verify(ctx, names, func(done, total int64) {
+		bar := <-bars
+		if !begun && total > 0 {
+			begun = true
+			bar = a.startProgress(ctx, "verifying", total, countEvents)
+		}
+		bar.set(done)
+		bars <- bar
+	})
+	(<-bars).end()
+	return report, err
+}
+
+func (a *app) printReport(report audit.Report) error {
+	if a.asJSON {
+		return a.printJSON(report)
+	}
+	if err := a.printTable(reportTable(report)); err != nil {
+		return err
+	}
+	for i := range report.Projections {
+		if err := a.printDifferences(&report.Projections[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func reportTable(report audit.Report) *table {
+	listed := newTable("PROJECTION", ">GENERATION", ">RECORDS", ">DUPLICATES", ">ROWS", ">CHECKS", ">CONFLICTS", ">DIFFERENCES", "RESULT")
+	for i := range report.Projections {
+		p := &report.Projections[i]
+		result := "proven"
+		if p.DifferencesTotal > 0 {
+			result = "DIFFERS"
+		}
+		listed.row(p.Name, strconv.Itoa(int(p.Generation)), count(p.Records), count(p.Duplicates), count(p.Rows),
+			strconv.Itoa(len(p.Checks)), count(p.ConflictsTotal), count(p.DifferencesTotal), result)
+	}
+	return listed
+}
+
+// printDifferences lists what differs in a projection, and its conflicts; the first few of many.
+func (a *app) printDifferences(p *audit.Projection) error {
+	const most = 20
+	for i := range min(len(p.Differences), most) {
+		if err := a.printf("%s", differenceText(p.Name, &p.Differences[i])); err != nil {
+			return err
+		}
+	}
+	if more := p.DifferencesTotal - int64(min(len(p.Differences), most)); more > 0 {
+		if err := a.printf("… and %s more differences in %s; --json lists %s\n", count(more), p.Name, count(len(p.Differences))); err != nil {
+			return err
+		}
+	}
+	for i := range min(len(p.Conflicts), most) {
+		c := &p.Conflicts[i]
+		if err := a.printf("conflict in %s: id %s has two contents; the one at %s counts, the one at %s does not\n",
+			p.Name, c.EventID, c.Kept, c.Refused); err != nil {
+			return err
+		}
+	}
+	if more := p.ConflictsTotal - int64(min(len(p.Conflicts), most)); more > 0 {
+		return a.printf("… and %s more conflicts in %s\n", count(more), p.Name)
+	}
+	return nil
+}
+
+func differenceText(projection string, d *audit.Difference) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "\n%s: %s in %s: %s\n", projection, strings.ReplaceAll(d.Kind, "_", " "), d.Table, printable(d.Key))
+	if d.Column != "" {
+		fmt.Fprintf(&out, "  %s is %s, the log says %s\n", d.Column, printable(d.Got), printable(d.Want))
+	}
+	for _, event := range d.Events {
+		fmt.Fprintf(&out, "  by %s at %s, %s\n", shortType(event.Type), event.Position, event.EventID)
+	}
+	if more := d.EventsTotal - int64(len(d.Events)); more > 0 {
+		fmt.Fprintf(&out, "  and %s more events\n", count(more))
+	}
+	return out.String()
+}
