@@ -35,8 +35,15 @@ type Ownership struct {
 	// LeaderEpoch is that of the last record that is in, -1 before the first: with it the broker can tell a log that was
 	// cut and written anew from the one that was read.
 	LeaderEpoch int32
+	// TopicID is that of the topic that the tables were built from.
+	TopicID eventlog.TopicID
 	// Generation is the build of the tables that the owner writes.
 	Generation int32
+}
+
+// log identifies the log that the offset belongs to.
+func (o Ownership) log() eventlog.LogIdentity {
+	return eventlog.LogIdentity{TopicID: o.TopicID, LeaderEpoch: o.LeaderEpoch}
 }
 
 // Claim asks for the ownership of a partition of the topic with this id.

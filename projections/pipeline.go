@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -172,22 +171,34 @@ func (s *session) commitHalves(ctx context.Context, batch Batch, refusal error) 
 	return nil
 }
 
-// lagInterval is how often the end of the log is read, for the lag.
-const lagInterval = 2 * time.Second
+const (
+	// lagInterval is how often the end of the log is read, for the lag.
+	lagInterval = time.Second
+	// checksPerLag is every how many of these the log is asked whether it is still the same one.
+	checksPerLag = 5
+)
 
-// watchLag compares the ends of the log with what is committed.
-func (s *session) watchLag(ctx context.Context) error {
-	admin := kadm.NewClient(s.client)
+// watch compares the ends of the log with what is committed, for the lag, and sees to it that the log is not cut or
+// replaced meanwhile: a consumer alone does not always notice.
+func (s *session) watch(ctx context.Context) error {
 	ticker := time.NewTicker(lagInterval)
 	defer ticker.Stop()
-	for {
-		ends, err := admin.ListCommittedOffsets(ctx, s.store.Definition().Topics...)
+	for tick := 1; ; tick++ {
+		ends, err := s.admin.EndOffsets(ctx, s.store.Definition().Topics...)
 		if err == nil {
-			s.health.mend("brokers")
 			s.noteEnds(ends)
-		} else if ctx.Err() == nil {
+		}
+		if err == nil && tick%checksPerLag == 0 {
+			err = s.admin.CheckKept(ctx, s.kept())
+		}
+		switch {
+		case err == nil:
+			s.health.mend("brokers")
+		case eventlog.Classify(err) == eventlog.KindLogLost:
+			return err
+		case ctx.Err() == nil:
 			s.metrics.retries.WithLabelValues("brokers").Inc()
-			s.health.fail("brokers", fmt.Errorf("read the end of the log: %w", err))
+			s.health.fail("brokers", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -197,17 +208,28 @@ func (s *session) watchLag(ctx context.Context) error {
 	}
 }
 
+// kept is what the log must still have, and be.
+func (s *session) kept() map[eventlog.TopicPartition]eventlog.Kept {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := make(map[eventlog.TopicPartition]eventlog.Kept, len(s.owned))
+	for p, o := range s.owned {
+		kept[p] = eventlog.Kept{LogIdentity: o.log(), Next: o.NextOffset}
+	}
+	return kept
+}
+
 // noteEnds tells health and metrics how far the session is behind. To be a member without partitions is to be well, too:
 // there may be more copies than partitions.
-func (s *session) noteEnds(ends kadm.ListedOffsets) {
+func (s *session) noteEnds(ends map[eventlog.TopicPartition]int64) {
 	if _, generation := s.client.GroupMetadata(); generation >= 0 {
 		s.health.joined()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.owned {
-		if end, ok := ends.Lookup(p.Topic, p.Partition); ok && end.Err == nil {
-			s.metrics.lag(p, s.health.ended(p, end.Offset))
+		if end, ok := ends[p]; ok {
+			s.metrics.lag(p, s.health.ended(p, end))
 		}
 	}
 }

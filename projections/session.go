@@ -2,12 +2,9 @@ package projections
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"sync"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
@@ -20,6 +17,7 @@ type session struct {
 	*Runner
 
 	client *kgo.Client
+	admin  *eventlog.Admin
 	// changes hands prepared changes from the poller to the committer: one is committed while the next is prepared.
 	changes chan pending
 	// inFlight counts the changes between their poll and the end of their commit.
@@ -46,11 +44,11 @@ func (r *Runner) session(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.client = client
+	s.client, s.admin = client, eventlog.AdminOf(r.kafka, client)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.poll(groupCtx) })
 	group.Go(func() error { return s.commit(groupCtx) })
-	group.Go(func() error { return s.watchLag(groupCtx) })
+	group.Go(func() error { return s.watch(groupCtx) })
 	err = group.Wait()
 	client.CloseAllowingRebalance()
 	r.health.assigned(0)
@@ -69,6 +67,8 @@ func (s *session) options() []kgo.Opt {
 		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(s.settings.SessionTimeout),
+		// A rebalance waits no longer than this for a member that died meanwhile.
+		kgo.RebalanceTimeout(s.settings.SessionTimeout),
 		kgo.HeartbeatInterval(s.settings.SessionTimeout / heartbeats),
 		kgo.AdjustFetchOffsetsFn(s.acquire),
 		kgo.OnPartitionsRevoked(s.revoked),
@@ -100,7 +100,11 @@ func (s *session) acquire(
 		if owned, err = s.store.Acquire(ctx, claims); err != nil {
 			return err
 		}
-		return s.checkLog(ctx, owned)
+		kept := make(map[eventlog.TopicPartition]eventlog.Kept, len(claims))
+		for p, o := range owned {
+			kept[p] = eventlog.Kept{LogIdentity: o.log(), Next: o.NextOffset}
+		}
+		return s.admin.CheckKept(ctx, kept)
 	})
 	if err != nil {
 		if ctx.Err() == nil {
@@ -139,48 +143,18 @@ func (s *session) own(owned map[eventlog.TopicPartition]Ownership) error {
 }
 
 func (s *session) claims(ctx context.Context, offsets map[string]map[int32]kgo.Offset) ([]Claim, error) {
-	topics, err := kadm.NewClient(s.client).ListTopics(ctx, s.store.Definition().Topics...)
+	identities, err := s.admin.Identities(ctx, s.store.Definition().Topics...)
 	if err != nil {
-		return nil, fmt.Errorf("read the topics' ids: %w", err)
+		return nil, err
 	}
 	var claims []Claim
 	for topic, partitions := range offsets {
-		if err := topics[topic].Err; err != nil {
-			return nil, fmt.Errorf("read the id of topic %s: %w", topic, err)
-		}
 		for partition := range partitions {
-			claims = append(claims, Claim{
-				TopicPartition: eventlog.TopicPartition{Topic: topic, Partition: partition},
-				TopicID:        eventlog.TopicID(topics[topic].ID),
-			})
+			p := eventlog.TopicPartition{Topic: topic, Partition: partition}
+			claims = append(claims, Claim{TopicPartition: p, TopicID: identities[p].TopicID})
 		}
 	}
 	return claims, nil
-}
-
-// checkLog sees to it that the log has what is to be read next.
-func (s *session) checkLog(ctx context.Context, owned map[eventlog.TopicPartition]Ownership) error {
-	admin := kadm.NewClient(s.client)
-	topics := s.store.Definition().Topics
-	starts, err := admin.ListStartOffsets(ctx, topics...)
-	if err != nil {
-		return fmt.Errorf("read the log's start: %w", err)
-	}
-	ends, err := admin.ListEndOffsets(ctx, topics...)
-	if err != nil {
-		return fmt.Errorf("read the log's end: %w", err)
-	}
-	for p, o := range owned {
-		start, _ := starts.Lookup(p.Topic, p.Partition)
-		end, ok := ends.Lookup(p.Topic, p.Partition)
-		if err := errors.Join(start.Err, end.Err); err != nil || !ok {
-			return fmt.Errorf("read start and end of %s: %w", p, err)
-		}
-		if err := eventlog.CheckRange(p, o.NextOffset, start.Offset, end.Offset); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // revoked waits, for a while, until what was read of the partitions is committed, so that the next owner need not do it

@@ -66,7 +66,7 @@ func (a *app) startProjecting(ctx context.Context, run *devRun, logger *slog.Log
 	if run.pool, err = a.postgres(ctx); err != nil {
 		return err
 	}
-	run.running = newProjectors(run.pool, kafka, projectionNames(), logger)
+	run.running = newProjectors(run.pool, kafka, projectionNames(), a.tuning(logger))
 	if run.server, err = a.serveHealth(ctx, healthAddress, run.running); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/tributary-ledger/tributary/ledger/web"
+	"github.com/tributary-ledger/tributary/projections"
 )
 
 func newProjectCommand(a *app) *cobra.Command {
@@ -44,7 +45,7 @@ func (a *app) project(ctx context.Context, names []string) error {
 		return err
 	}
 	defer pool.Close()
-	running := newProjectors(pool, kafka, names, logger)
+	running := newProjectors(pool, kafka, names, a.tuning(logger))
 	server, err := a.serveHealth(ctx, a.settings.get("metrics.addr"), running)
 	if err != nil {
 		return err
@@ -58,6 +59,11 @@ func (a *app) project(ctx context.Context, names []string) error {
 		return running.run(ctx, func(string, error) bool { return false })
 	})
 	return group.Wait()
+}
+
+// tuning is what the settings say of runners.
+func (a *app) tuning(logger *slog.Logger) projections.Settings {
+	return projections.Settings{SessionTimeout: a.settings.sessionTimeout(), Logger: logger}
 }
 
 // serveHealth listens for those who ask how these projectors are.

@@ -80,7 +80,10 @@ type projectors struct {
 
 // newProjectors makes the runners of the projections with these names, and a registry with their metrics, the Kafka
 // clients', and the process's.
-func newProjectors(pool *pgxpool.Pool, kafka eventlog.Config, names []string, logger *slog.Logger) *projectors {
+func newProjectors(
+	pool *pgxpool.Pool, kafka eventlog.Config, names []string, tuning projections.Settings,
+) *projectors {
+	logger := tuning.Logger
 	p := &projectors{registry: prometheus.NewRegistry(), logger: logger}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	find := func(ctx context.Context, at eventlog.Position) (*ledger.Event, error) {
@@ -95,7 +98,8 @@ func newProjectors(pool *pgxpool.Pool, kafka eventlog.Config, names []string, lo
 			continue
 		}
 		store := postgres.NewStore(pool, projection, postgres.Options{Logger: logger.With("projection", name)})
-		runner := projections.NewRunner(store, consumer, projections.Settings{Registerer: p.registry, Logger: logger})
+		tuning.Registerer = p.registry
+		runner := projections.NewRunner(store, consumer, tuning)
 		p.all = append(p.all, projector{name, runner})
 	}
 	return p

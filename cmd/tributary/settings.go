@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/knadh/koanf/parsers/yaml"
 	"github.com/knadh/koanf/providers/env/v2"
@@ -37,6 +38,7 @@ func allSettings() []setting {
 		{key: "kafka.sasl_mechanism", rare: true, usage: "PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"},
 		{key: "kafka.sasl_username", rare: true, usage: "user at Kafka"},
 		{key: "kafka.sasl_password", rare: true, secret: true, usage: "password at Kafka"},
+		{key: "kafka.session_timeout", fallback: "10s", rare: true, usage: "how long a projector that is silent keeps its partitions"},
 		{key: "postgres.url", secret: true, usage: "Postgres, postgres://user:password@host:port/database"},
 		{key: "metrics.addr", fallback: "127.0.0.1:9464", usage: "where a process serves /livez, /readyz and /metrics"},
 		{key: "log.level", fallback: "info", usage: "debug, info, warn or error"},
@@ -178,7 +180,17 @@ func (s settings) check() error {
 	if tls := s.get("kafka.tls"); tls != "true" && tls != "false" {
 		return usagef("kafka.tls is %q (from %s): want true or false", tls, s.source("kafka.tls"))
 	}
+	if s.sessionTimeout() <= 0 {
+		return usagef("kafka.session_timeout is %q (from %s): want a time such as 10s",
+			s.get("kafka.session_timeout"), s.source("kafka.session_timeout"))
+	}
 	return nil
+}
+
+// sessionTimeout is 0 where what is set is no time.
+func (s settings) sessionTimeout() time.Duration {
+	timeout, _ := time.ParseDuration(s.get("kafka.session_timeout"))
+	return timeout
 }
 
 func (s settings) logLevel() slog.Level {

@@ -33,8 +33,7 @@ func Names() []string { return slices.Sorted(maps.Keys(models())) }
 // models makes the reference of each projection.
 func models() map[string]func(*Auditor, *examination) model {
 	return map[string]func(*Auditor, *examination) model{
-		"balances":   newBalances,
-		"quarantine": newQuarantine,
+		"balances": newBalances,
 	}
 }
 

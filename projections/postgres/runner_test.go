@@ -346,4 +346,3 @@ func TestMetricsAreNamedAsPromised(t *testing.T) {
 		}, patience, 10*time.Millisecond, name)
 	}
 }
-

@@ -134,6 +134,7 @@ func takeOver(
 		if err := eventlog.CheckIdentity(p, kept, eventlog.LogIdentity{TopicID: claimed[p], LeaderEpoch: -1}); err != nil {
 			return nil, err
 		}
+		o.TopicID = id
 		owned[p] = o
 	}
 	if err := rows.Err(); err != nil {
