@@ -36,10 +36,6 @@ type app struct {
 func run(ctx context.Context, w world) int {
 	a := &app{world: w}
 	root := newRootCommand(a) //nolint:contextcheck // commands get their context from cobra, when they run
-	root.SetArgs(w.args)
-	root.SetIn(w.stdin)
-	root.SetOut(w.stdout)
-	root.SetErr(w.stderr)
 	command, err := root.ExecuteContextC(ctx)
 	return a.report(ctx, command, err)
 }
@@ -65,6 +61,10 @@ what is in force.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
+	root.SetArgs(a.args)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
 	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error { return a.prepare(command) }
 	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help is enough
 	addSettingFlags(root.PersistentFlags())
@@ -144,6 +144,12 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(a.stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(a.stderr, options))
+}
+
+// tempDir is where temporary files go; empty means the system's place.
+func (a *app) tempDir() string {
+	dir, _ := lookup(a.environ, "TMPDIR")
+	return dir
 }
 
 // isTerminal tells whether a person watches a stream.

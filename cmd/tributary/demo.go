@@ -38,7 +38,7 @@ from the log, and cleans up.`,
 }
 
 func (a *app) demo(ctx context.Context) (err error) {
-	folder, err := os.MkdirTemp("", "tributary-demo-")
+	folder, err := os.MkdirTemp(a.tempDir(), "tributary-demo-")
 	if err != nil {
 		return fmt.Errorf("make a folder for the demo: %w", err)
 	}

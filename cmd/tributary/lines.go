@@ -83,7 +83,7 @@ func eachChunk[T any](ctx context.Context, r io.Reader, work func(chunk) T, take
 
 // feed gives each chunk to a worker, and its place in the order to the taker.
 func feed[T any](ctx context.Context, r io.Reader, jobs, ordered chan<- job[T]) error {
-	chunks := chunkReader{r: r, line: 1}
+	chunks := chunkReader{r: r, size: chunkBytes, line: 1}
 	for {
 		c, err := chunks.next()
 		if errors.Is(err, io.EOF) {
@@ -103,9 +103,10 @@ func feed[T any](ctx context.Context, r io.Reader, jobs, ordered chan<- job[T]) 
 	}
 }
 
-// chunkReader cuts a stream into chunks at the ends of lines.
+// chunkReader cuts a stream into chunks of about this many bytes, at the ends of lines.
 type chunkReader struct {
 	r    io.Reader
+	size int
 	line int    // number of the next line
 	rest []byte // the beginning of it, read already
 	done bool
@@ -116,7 +117,7 @@ func (c *chunkReader) next() (chunk, error) {
 	if c.done {
 		return chunk{}, io.EOF
 	}
-	data := make([]byte, max(chunkBytes, 2*len(c.rest))) //nolint:mnd // doubling bounds how often a long line is copied
+	data := make([]byte, max(c.size, 2*len(c.rest))) //nolint:mnd // doubling bounds how often a long line is copied
 	copy(data, c.rest)
 	n, err := io.ReadFull(c.r, data[len(c.rest):])
 	data = data[:len(c.rest)+n]
@@ -127,7 +128,7 @@ func (c *chunkReader) next() (chunk, error) {
 	end := bytes.LastIndexByte(data, '\n') + 1
 	if c.done {
 		end = len(data)
-	} else if end == 0 && len(data) > maxLineBytes {
+	} else if end == 0 && len(data) > maxLineBytes/chunkBytes*c.size {
 		return c.skipLine(len(data))
 	}
 	next := chunk{first: c.line, data: data[:end]}
@@ -138,7 +139,7 @@ func (c *chunkReader) next() (chunk, error) {
 
 // skipLine passes over the rest of a line of which so many bytes are read.
 func (c *chunkReader) skipLine(size int) (chunk, error) {
-	buf := make([]byte, chunkBytes)
+	buf := make([]byte, c.size)
 	for {
 		n, err := c.r.Read(buf)
 		at := bytes.IndexByte(buf[:n], '\n')

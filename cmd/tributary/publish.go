@@ -33,6 +33,9 @@ Publishing the same file again is safe: an event counts once, however often its 
   zcat events.ndjson.gz | tributary publish --skip-invalid`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(command *cobra.Command, args []string) error {
+			if flags.dryRun && flags.wait {
+				return usagef("--dry-run publishes nothing to --wait for")
+			}
 			name := "-"
 			if len(args) > 0 {
 				name = args[0]
@@ -46,7 +49,6 @@ Publishing the same file again is safe: an event counts once, however often its 
 	command.Flags().DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long to wait at most")
 	a.jsonFlag(command, `an object of events, published, skipped (a number for each code), invalid (line, code, path, message),
 repeated (line, first_line, id), positions, seconds, waited_seconds`)
-	command.MarkFlagsMutuallyExclusive("dry-run", "wait")
 	return command
 }
 
@@ -139,7 +141,7 @@ func (a *app) spool(ctx context.Context, from io.Reader) (*os.File, error) {
 	if isTerminal(from) {
 		a.notef("reading events from the terminal, until Ctrl-D")
 	}
-	file, err := os.CreateTemp("", "tributary-publish-*.ndjson")
+	file, err := os.CreateTemp(a.tempDir(), "tributary-publish-*.ndjson")
 	if err != nil {
 		return nil, fmt.Errorf("make a file to keep the input in: %w", err)
 	}

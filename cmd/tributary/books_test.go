@@ -1,0 +1,223 @@
+package main
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/ledger/web"
+	"github.com/tributary-ledger/tributary/projections/audit"
+	"github.com/tributary-ledger/tributary/projections/balances"
+	"github.com/tributary-ledger/tributary/projections/quarantine"
+)
+
+// withSample gives the test books that have the sample, and projectors that go on running.
+func withSample(t *testing.T) (b books, projectors *running, health string) {
+	t.Helper()
+	b = migrated(t)
+	projectors, health = b.project(t)
+	b.must(t, "publish", write(t, sample), "--wait")
+	return b, projectors, health
+}
+
+func TestProjectorsTellHowTheyAre(t *testing.T) {
+	t.Parallel()
+	_, projectors, health := withSample(t)
+	code, body := get(t, health+"/livez", "")
+	require.Equal(t, 200, code)
+	require.Equal(t, "ok\n", body)
+	code, body = get(t, health+"/readyz", "application/json")
+	require.Equal(t, 200, code, body)
+	require.Equal(t, web.Readiness{Ready: true, Reasons: []string{}}, decode[web.Readiness](t, body))
+	require.Eventually(t, func() bool { // the ends of the log are looked up now and then
+		_, body = get(t, health+"/metrics", "")
+		return strings.Contains(body, "tributary_projection_lag_events{")
+	}, 30*time.Second, 20*time.Millisecond)
+	for _, name := range []string{
+		`tributary_projection_events_total{projection="balances",type="tributary.payment.posted.v1"} 6`,
+		`tributary_projection_batch_seconds_count{`, `tributary_projection_conflicts_total{`,
+		"go_goroutines", "process_resident_memory_bytes", "kafka_client_",
+	} {
+		require.True(t, strings.Contains(body, name), name) //nolint:testifylint // the whole body would be no help
+	}
+	require.Equal(t, exitDone, projectors.stop(t))
+}
+
+func TestAProjectorWithoutServersIsAliveAndSaysWhatItLacks(t *testing.T) {
+	t.Parallel()
+	b := migrated(t)
+	b.environ[1] = "TRIBUTARY_POSTGRES_URL=postgres://u:p@127.0.0.1:1/d"
+	projectors, health := b.project(t, "balances")
+	var body string
+	require.Eventually(t, func() bool {
+		var code int
+		code, body = get(t, health+"/readyz", "")
+		return code == 503 && strings.Contains(body, "balances: acquire")
+	}, 30*time.Second, 20*time.Millisecond, body)
+	code, _ := get(t, health+"/livez", "")
+	require.Equal(t, 200, code)
+	require.Equal(t, exitDone, projectors.stop(t))
+}
+
+func TestAProjectorMeetsABugAndStopsWithThePosition(t *testing.T) {
+	t.Parallel()
+	b := migrated(t)
+	b.exec(t, `ALTER TABLE balances.entries_g1 ADD CONSTRAINT bug CHECK (amount < 100)`)
+	projectors, _ := b.project(t, "balances")
+	b.must(t, "publish", write(t, sample))
+	code := <-projectors.done
+	projectors.done <- code
+	require.Equal(t, exitNo, code)
+	require.Contains(t, projectors.stderr.String(), "tributary: projector balances: the store refused valid events at payments/")
+}
+
+func TestAPortThatIsTakenIsSaid(t *testing.T) {
+	t.Parallel()
+	b, _, health := withSample(t)
+	got := b.run(t, "project", "--metrics-addr", strings.TrimPrefix(health, "http://"))
+	require.Equal(t, exitUsage, got.code)
+	require.Contains(t, got.stderr, "choose another with --metrics-addr")
+}
+
+func TestBalances(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withSample(t)
+	all := decodeLines[balances.Balance](t, b.must(t, "get", "balance", "--json").stdout)
+	require.Len(t, all, 18)
+	one := decode[balances.Balance](t, b.must(t, "get", "balance", "merchant:acme:payable", "--asset", "DASH", "--json").stdout)
+	require.Equal(t, balances.Balance{
+		Ledger: "main", Account: "merchant:acme:payable", AssetCode: "DASH", Debits: "0", Credits: "1.5", Balance: "1.5",
+	}, one)
+	require.Len(t, decodeLines[balances.Balance](t, b.must(t, "get", "balance", "merchant:", "--json").stdout), 6)
+	require.Len(t, decodeLines[balances.Balance](t, b.must(t, "get", "balance", "merchant:acme:pa*", "--json").stdout), 3)
+	cut := b.must(t, "get", "balance", "--limit", "2")
+	require.Equal(t, 3, strings.Count(cut.stdout, "\n"))
+	require.Contains(t, cut.stderr, "more")
+	entries := decodeLines[balances.Entry](t, b.must(t, "get", "balance", "bank:first:cash", "--entries", "--json").stdout)
+	require.Len(t, entries, 4)
+	require.Equal(t, "tributary.payout.returned.v1", entries[0].EventType)
+	require.Contains(t, b.must(t, "get", "balance", "bank:first:cash", "--entries").stdout, "payout.returned      out-32")
+	for _, args := range [][]string{{"nobody:at:all"}, {"nobody:at:all", "--entries"}, {"bank:first:cash", "--ledger", "other"}} {
+		got := b.run(t, append([]string{"get", "balance"}, args...)...)
+		require.Equal(t, exitNo, got.code)
+		require.Empty(t, got.stdout)
+		require.Contains(t, got.stderr, "the books have no")
+	}
+}
+
+// produce writes a record as any Kafka client could, and waits until the projectors have passed it.
+func (b books) produce(t *testing.T, record *kgo.Record) eventlog.Position {
+	t.Helper()
+	client, err := eventlog.NewClient(b.kafka)
+	require.NoError(t, err)
+	defer client.Close()
+	written, err := client.ProduceSync(t.Context(), record).First()
+	require.NoError(t, err)
+	b.must(t, "publish", write(t, sampleLines()[0]), "--wait")
+	at := eventlog.Position{Topic: written.Topic, Partition: written.Partition, Offset: written.Offset}
+	require.Eventually(t, func() bool {
+		report := decode[statusReport](t, b.must(t, "status", "--json").stdout)
+		for _, p := range report.Projections {
+			if p.LagEvents > 0 {
+				return false
+			}
+		}
+		return true
+	}, time.Minute, 10*time.Millisecond)
+	return at
+}
+
+func TestWhatIsRefusedIsShown(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withSample(t)
+	require.Equal(t, "nothing was refused\n", b.must(t, "quarantine", "list").stderr)
+	at := b.produce(t, &kgo.Record{
+		Topic: eventlog.TopicPayments, Key: []byte("k"), Value: []byte("\x1b[2Jnonsense"),
+		Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("\xff")}},
+	})
+	list := b.must(t, "quarantine", "list")
+	require.Contains(t, list.stdout, at.String())
+	require.NotContains(t, list.stdout, "\x1b")
+	records := decodeLines[quarantine.Summary](t, b.must(t, "quarantine", "list", "--json").stdout)
+	require.Len(t, records, 1)
+	require.Empty(t, b.must(t, "quarantine", "list", "--reason", "bad_time", "--json").stdout)
+	shown := b.must(t, "quarantine", "show", at.String())
+	require.Contains(t, shown.stdout, records[0].Reason)
+	require.NotContains(t, shown.stdout, "\x1b")
+	record := decode[quarantine.Record](t, b.must(t, "quarantine", "show", at.String(), "--json").stdout)
+	require.Equal(t, "\x1b[2Jnonsense", string(record.Payload))
+	got := b.run(t, "quarantine", "show", "payments/0@999")
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stderr, "payments/0@999")
+}
+
+func TestStatus(t *testing.T) {
+	t.Parallel()
+	b, projectors, _ := withSample(t)
+	report := decode[statusReport](t, b.must(t, "status", "--json").stdout)
+	require.Len(t, report.Kafka.Topics, 3)
+	require.Empty(t, report.Unreachable)
+	require.Zero(t, *report.Conflicts)
+	require.Len(t, report.Projections, len(projectionNames()))
+	for _, p := range report.Projections {
+		require.Equal(t, stateReady, p.State, "%+v", p)
+		require.Equal(t, 1, *p.Members)
+	}
+	require.Contains(t, b.must(t, "status").stdout, "tributary.monetization")
+	require.Equal(t, exitDone, projectors.stop(t))
+	b.must(t, "publish", write(t, sample))
+	got := b.must(t, "status")
+	require.Contains(t, got.stdout, `stopped: no projector runs: "tributary project balances"`)
+	require.Contains(t, got.stdout, " 46 ")
+}
+
+func TestStatusNoticesThatTheLogIsAnother(t *testing.T) {
+	t.Parallel()
+	b, projectors, _ := withSample(t)
+	require.Equal(t, exitDone, projectors.stop(t))
+	client, err := eventlog.NewClient(b.kafka)
+	require.NoError(t, err)
+	defer client.Close()
+	_, err = kadm.NewClient(client).DeleteTopics(t.Context(), eventlog.TopicPayments)
+	require.NoError(t, err)
+	b.must(t, "migrate")
+	got := b.run(t, "status")
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stdout, "lost: ")
+	require.Contains(t, got.stderr, "deleted and created again")
+}
+
+func TestStatusShowsWhatItCan(t *testing.T) {
+	t.Parallel()
+	b := migrated(t)
+	b.environ[0] = "TRIBUTARY_KAFKA_BROKERS=127.0.0.1:1"
+	got := b.run(t, "status", "--json")
+	require.Equal(t, exitUnreachable, got.code)
+	report := decode[statusReport](t, got.stdout)
+	require.Nil(t, report.Kafka)
+	require.Len(t, report.Unreachable, 1)
+	require.Equal(t, stateUnknown, report.Projections[0].State)
+}
+
+func TestVerifyFindsWhatWasChanged(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withSample(t)
+	got := b.must(t, "verify")
+	require.Contains(t, got.stdout, "proven")
+	require.True(t, decode[audit.Report](t, b.must(t, "verify", "balances", "--json").stdout).Agrees())
+	b.exec(t, `UPDATE balances.totals SET credits = credits + 1
+		WHERE account = (SELECT id FROM balances.accounts WHERE account = 'platform:fees' AND asset_code = 'EUR')`)
+	got = b.run(t, "verify")
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stdout, "DIFFERS")
+	require.Contains(t, got.stdout, "platform:fees")
+	require.Contains(t, got.stdout, "by payment.posted at payments/")
+	got = b.run(t, "verify", "--json")
+	require.Equal(t, exitNo, got.code)
+	require.False(t, decode[audit.Report](t, got.stdout).Agrees())
+}

@@ -1,0 +1,163 @@
+package main
+
+import (
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+	"github.com/stretchr/testify/require"
+)
+
+func TestEveryHelpHasAnExample(t *testing.T) {
+	t.Parallel()
+	var walk func(command *cobra.Command)
+	walk = func(command *cobra.Command) {
+		if command.Hidden {
+			return
+		}
+		require.NotEmpty(t, command.Example, command.CommandPath())
+		require.NotEmpty(t, command.Short, command.CommandPath())
+		words := strings.Fields(command.CommandPath())[1:]
+		got := books{}.run(t, append(words, "--help")...)
+		require.Equal(t, exitDone, got.code, got.stderr)
+		require.Contains(t, got.stdout, "Examples:")
+		require.Empty(t, got.stderr)
+		for line := range strings.Lines(got.stdout) {
+			require.LessOrEqual(t, len([]rune(line)), 130, "tributary %v: %s", words, line)
+		}
+		for _, child := range command.Commands() {
+			walk(child)
+		}
+	}
+	walk(newRootCommand(&app{}))
+}
+
+func TestWrongUseExitsWithTwo(t *testing.T) {
+	t.Parallel()
+	for name, args := range map[string][]string{
+		"an unknown command":       {"conquer"},
+		"an unknown flag":          {"status", "--colour"},
+		"an unknown projection":    {"project", "horoscopes"},
+		"an unprovable one":        {"verify", "horoscopes"},
+		"too many arguments":       {"migrate", "now"},
+		"a missing argument":       {"quarantine", "show"},
+		"no position":              {"quarantine", "show", "payments"},
+		"a missing file":           {"publish", "/no/such/file"},
+		"a folder":                 {"publish", "/"},
+		"flags against each other": {"publish", "--dry-run", "--wait"},
+		"no number":                {"get", "balance", "--limit", "many"},
+		"a limit of none":          {"get", "balance", "--limit", "0"},
+		"entries of a prefix":      {"get", "balance", "merchant:", "--entries"},
+		"a negative number":        {"migrate", "--partitions=-1"},
+		"unknown ports":            {"dev", "--ports", "lucky"},
+		"a wrong level":            {"status", "--log-level", "loud"},
+		"a missing config":         {"status", "--config", "/no/such/file"},
+		"no servers configured":    {"status"},
+		"no broker configured":     {"migrate", "--kafka-brokers", ""},
+		"a URL that is none":       {"get", "balance", "--postgres-url", "postgres://a b:c"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := books{}.run(t, args...)
+			require.Equal(t, exitUsage, got.code, "%s%s", got.stdout, got.stderr)
+			require.Empty(t, got.stdout)
+			require.Contains(t, got.stderr, "tributary: ")
+			require.Contains(t, got.stderr, `--help".`)
+			require.NotContains(t, got.stderr, "Usage:")
+		})
+	}
+}
+
+func TestServersThatAreAwayExitWithThree(t *testing.T) {
+	t.Parallel()
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	nobody := listener.Addr().String()
+	require.NoError(t, listener.Close())
+	events := write(t, sample)
+	for name, args := range map[string][]string{
+		"migrate":    {"migrate"},
+		"publish":    {"publish", events},
+		"status":     {"status"},
+		"verify":     {"verify"},
+		"balance":    {"get", "balance"},
+		"quarantine": {"quarantine", "list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			away := booksAt([]string{nobody}, "postgres://user:secret@"+nobody+"/books")
+			got := away.run(t, args...)
+			require.Equal(t, exitUnreachable, got.code, "%s%s", got.stdout, got.stderr)
+			require.Contains(t, got.stderr, nobody)
+			require.Contains(t, got.stderr, "connection refused")
+			require.Contains(t, got.stderr, "TRIBUTARY_")
+			require.NotContains(t, got.stderr, "secret")
+			require.Equal(t, 1, strings.Count(got.stderr, "\n"), got.stderr)
+		})
+	}
+}
+
+func TestSettingsComeInOrder(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "tributary.yaml")
+	text := "kafka:\n  brokers: [one:1, two:2]\n  tls: true\n  sasl_password: hush\n" +
+		"postgres:\n  url: postgres://file@db/books\nlog:\n  level: debug\n"
+	require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
+	b := books{environ: []string{
+		"TRIBUTARY_CONFIG=" + file, "TRIBUTARY_POSTGRES_URL=postgres://me:hush@db/books?sslpassword=hush", "TRIBUTARY_LOG_LEVEL=warn", "HOME=/",
+	}}
+	got := b.run(t, "config", "--json", "--log-level", "error")
+	require.Equal(t, exitDone, got.code, got.stderr)
+	require.NotContains(t, got.stdout, "hush")
+	values, sources := map[string]string{}, map[string]string{}
+	for _, line := range decodeLines[configLine](t, got.stdout) {
+		values[line.Key], sources[line.Key] = line.Value, line.Source
+	}
+	require.Equal(t, "one:1,two:2", values["kafka.brokers"])
+	require.Equal(t, file, sources["kafka.brokers"])
+	require.Equal(t, "true", values["kafka.tls"])
+	require.Equal(t, "postgres://me:****@db/books?sslpassword=****", values["postgres.url"])
+	require.Equal(t, "TRIBUTARY_POSTGRES_URL", sources["postgres.url"])
+	require.Equal(t, "error", values["log.level"])
+	require.Equal(t, "--log-level", sources["log.level"])
+	require.Equal(t, "default", sources["metrics.addr"])
+	require.Equal(t, "****", values["kafka.sasl_password"])
+
+	require.Contains(t, b.must(t, "config").stdout, "kafka.brokers")
+	require.NoError(t, os.WriteFile(file, []byte("kafka:\n  broker: one:1\n"), 0o600))
+	got = b.run(t, "config")
+	require.Equal(t, exitUsage, got.code)
+	require.Contains(t, got.stderr, "kafka.broker, which is no setting")
+}
+
+func TestSecretsAreMasked(t *testing.T) {
+	t.Parallel()
+	for secret, shown := range map[string]string{
+		"postgres://u:p@h:5432/d":                     "postgres://u:****@h:5432/d",
+		"postgres://u@h/d?password=p&sslmode=require": "postgres://u@h/d?password=****&sslmode=require",
+		"postgres://h/d":                              "postgres://h/d",
+		"host=h password=p user=u":                    "host=h password=**** user=u",
+		"host=h password = 'p q' user=u":              "host=h password = **** user=u",
+		"whatever":                                    "****",
+	} {
+		require.Equal(t, shown, mask(secret))
+	}
+}
+
+func TestVersion(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, books{}.must(t, "version").stdout, "tributary dev")
+	require.Equal(t, "dev", decode[map[string]string](t, books{}.must(t, "version", "--json").stdout)["version"])
+}
+
+func TestTheShellCompletesNames(t *testing.T) {
+	t.Parallel()
+	got := books{}.must(t, "__complete", "project", "balances", "")
+	require.Contains(t, got.stdout, "quarantine")
+	require.NotContains(t, got.stdout, "balances")
+	require.Contains(t, books{}.must(t, "__complete", "dev", "--ports", "").stdout, "auto")
+	require.Contains(t, books{}.must(t, "completion", "bash").stdout, "__complete")
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/tributary-ledger/tributary/deploy/devstack"
+)
+
+// openFolder is a folder that the servers' user can enter, which t.TempDir() is not.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	folder, err := os.MkdirTemp("", "tributary-cli-") //nolint:usetesting // see above
+	require.NoError(t, err)
+	require.NoError(t, os.Chmod(folder, 0o755))
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	return folder
+}
+
+// ready waits for endpoints.env and points the commands at what it says.
+func ready(t *testing.T, r *running, data string) books {
+	t.Helper()
+	file := filepath.Join(data, devstack.EndpointsFile)
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(file)
+		select {
+		case code := <-r.done:
+			r.done <- code
+			require.FailNow(t, "dev has ended", "exit %d: %s", code, r.stderr)
+		default:
+		}
+		return err == nil
+	}, 5*time.Minute, 20*time.Millisecond)
+	text, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var b books
+	for line := range strings.Lines(string(text)) {
+		b.environ = append(b.environ, strings.ReplaceAll(strings.TrimSpace(line), "'", ""))
+	}
+	return b
+}
+
+func TestDevRunsAllOfItAndKeepsTheData(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(openFolder(t), "data")
+	args := []string{"dev", "--data", data, "--ports", "auto"}
+	for start := range 2 {
+		dev := books{}.start(t, args...)
+		b := ready(t, dev, data)
+		if start == 0 {
+			b.must(t, "publish", write(t, sample), "--wait")
+			other := books{}.run(t, args...)
+			require.Equal(t, exitNo, other.code)
+			require.Contains(t, other.stderr, "another stack runs on the data in "+data)
+		}
+		require.Contains(t, b.must(t, "get", "balance", "bank:first:cash").stdout, " 50  EUR")
+		require.Contains(t, b.must(t, "status").stdout, "ready")
+		require.Equal(t, exitDone, dev.stop(t), dev.stderr)
+		require.Contains(t, dev.stdout.String(), "tributary publish")
+		require.NoFileExists(t, filepath.Join(data, devstack.EndpointsFile))
+	}
+}
+
+func TestDevRunsServersAlone(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(openFolder(t), "data")
+	dev := books{}.start(t, "dev", "--data", data, "--ports", "auto", "--only", "kafka", "--json")
+	b := ready(t, dev, data)
+	require.Len(t, b.environ, 1)
+	require.Equal(t, exitDone, dev.stop(t), dev.stderr)
+	require.Contains(t, decode[map[string]string](t, dev.stdout.String()), "TRIBUTARY_KAFKA_BROKERS")
+}
+
+func TestDevSaysThatAProjectorStoppedAndGoesOn(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(openFolder(t), "data")
+	dev := books{}.start(t, "dev", "--data", data, "--ports", "auto")
+	b := ready(t, dev, data)
+	_, url, _ := strings.Cut(b.environ[1], "=")
+	b.url = url
+	b.exec(t, `ALTER TABLE balances.entries_g1 ADD CONSTRAINT bug CHECK (amount < 100)`)
+	b.must(t, "publish", write(t, sample))
+	require.Eventually(t, func() bool {
+		return strings.Contains(dev.stderr.String(), "projector balances has stopped, the others go on")
+	}, time.Minute, 10*time.Millisecond)
+	require.Equal(t, exitNo, dev.stop(t), dev.stderr)
+}
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	folder := openFolder(t)
+	got := books{environ: []string{"TMPDIR=" + folder}}.must(t, "demo")
+	for _, words := range []string{
+		"published 46 events", "every projection has them", "line 1: amount_negative at data.amount.value", "payments/",
+		"merchant:acme:payable", "proven", "make dev",
+	} {
+		require.Contains(t, got.stdout, words)
+	}
+	require.NotContains(t, got.stdout, "DIFFERS")
+	for line := range strings.Lines(got.stdout) {
+		require.LessOrEqual(t, len([]rune(line)), 130, line)
+	}
+	left, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
