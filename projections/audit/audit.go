@@ -33,7 +33,8 @@ func Names() []string { return slices.Sorted(maps.Keys(models())) }
 // models makes the reference of each projection.
 func models() map[string]func(*Auditor, *examination) model {
 	return map[string]func(*Auditor, *examination) model{
-		"balances": newBalances,
+		"balances":   newBalances,
+		"quarantine": newQuarantine,
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/audit"
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
@@ -36,7 +37,19 @@ type stack struct {
 
 // all are the projections that are audited.
 func all(pool *pgxpool.Pool) []postgres.Projection {
-	return []postgres.Projection{balances.New(pool, nil)}
+	return []postgres.Projection{balances.New(pool, nil), quarantine.New()}
+}
+
+// named is the projection of a name.
+func (s *stack) named(t testing.TB, name string) postgres.Projection {
+	t.Helper()
+	for _, projection := range all(s.pool) {
+		if projection.Definition().Name == name {
+			return projection
+		}
+	}
+	require.Fail(t, "no such projection", name)
+	return nil
 }
 
 func migrate(ctx context.Context, url string) error {
@@ -82,10 +95,14 @@ func (s *stack) put(t testing.TB, partition int32, events ...*ledger.Event) {
 	require.NoError(t, s.log.ProduceSync(t.Context(), records...).FirstErr())
 }
 
-// project runs every projection until it has all of the log.
-func (s *stack) project(t testing.TB) {
+// project runs projections until they have all of the log; the balances when none is named.
+func (s *stack) project(t testing.TB, names ...string) {
 	t.Helper()
-	for _, projection := range all(s.pool) {
+	if len(names) == 0 {
+		names = []string{balances.Name}
+	}
+	for _, name := range names {
+		projection := s.named(t, name)
 		runner := projections.NewRunner(postgres.NewStore(s.pool, projection, postgres.Options{}), s.kafka, projections.Settings{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
@@ -94,7 +111,7 @@ func (s *stack) project(t testing.TB) {
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
 			return maps.Equal(ends, s.reached(t, projection.Definition().Name))
-		}, 30*time.Second, 10*time.Millisecond)
+		}, 2*time.Minute, 10*time.Millisecond)
 		cancel()
 		require.NoError(t, <-done)
 	}

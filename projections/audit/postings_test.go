@@ -26,8 +26,9 @@ func TestTheRulesAgreeWithTheLedger(t *testing.T) {
 				event := ledgertest.Event(t, options...)
 				require.Nil(t, ledger.Validate(event))
 				type text struct{ account, side, asset, amount string }
-				var want, got []text
-				for _, p := range ledger.Postings(nil, event) {
+				postings := ledger.Postings(nil, event)
+				want, got := make([]text, 0, len(postings)), make([]text, 0, len(postings))
+				for _, p := range postings {
 					want = append(want, text{p.Account.String(), p.Direction.String(), p.Asset, p.Amount.String()})
 					require.Equal(t, p.Account.DebitNormal(), debitNormal(p.Account.String()))
 				}

@@ -1,0 +1,164 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+const (
+	checkQuarantine = "every quarantined record is as the log has it"
+	quarantineView  = "books.quarantine"
+)
+
+// rejected is a row of books.quarantine; of what may be large it has the hash.
+type rejected struct {
+	met
+
+	values  []string
+	headers string
+}
+
+func (r *rejected) cells() []string { return r.values }
+
+// quarantine is the reference of what was refused.
+type quarantine struct {
+	examination *examination
+	rows        map[string]*rejected // By position.
+}
+
+func newQuarantine(_ *Auditor, e *examination) model {
+	e.found.expect(checkProgress, checkPast, checkQuarantine)
+	return &quarantine{e, map[string]*rejected{}}
+}
+
+func (q *quarantine) wants(record *eventlog.Record) bool { return record.Rejected != nil }
+
+func rejectedKey(at eventlog.Position) string {
+	return keyOf(at.Topic, strconv.Itoa(int(at.Partition)), strconv.FormatInt(at.Offset, 10))
+}
+
+func (q *quarantine) fold(record *eventlog.Record, _ *slot) {
+	r := record.Rejected
+	q.rows[rejectedKey(record.Position)] = &rejected{
+		values: []string{
+			cmp.Or(namedLedger(r), null), string(r.Invalid.Code), text(r.Invalid.Path), text(r.Invalid.Message),
+			cmp.Or(text(r.EventID), null), timestamp(record.RecordedAt), hashed(r.Key), hashed(r.Payload),
+		},
+		headers: hashedHeaders(r.Headers),
+	}
+}
+
+func (q *quarantine) touches(traces []string, record *eventlog.Record) []string {
+	return append(traces, traceRow(quarantineView, rejectedKey(record.Position)))
+}
+
+func (q *quarantine) compare(ctx context.Context, s *snapshot) error {
+	found := &q.examination.found
+	c, past := found.check(checkQuarantine), found.check(checkPast)
+	t := table{
+		name: quarantineView, keys: texts("topic", "partition", "kafka_offset"),
+		values: append(texts("ledger", "reason", "path", "message", "event_id", "recorded_at"),
+			column{"key", asHash}, column{"payload", asHash}),
+		others: texts("headers"),
+	}
+	t.each = func(cells [][]byte) {
+		key := keyOf(string(cells[0]), string(cells[1]), string(cells[2]))
+		if at, err := eventlog.ParsePosition(string(cells[0]) + "/" + string(cells[1]) + "@" + string(cells[2])); err == nil {
+			q.examination.isPast(past, quarantineView, shownKey(key), at)
+		}
+		if row, ok := q.rows[key]; ok && storedHeaders(cells[11]) != row.headers {
+			d := t.difference(KindDifferent, key)
+			d.Column, d.Want, d.Got = "headers", "the record's headers", string(cells[11])
+			c.differs(d)
+		}
+	}
+	return compare(ctx, s, c, t, q.rows)
+}
+
+// text is s as it can be read: bytes that are no UTF-8 as U+FFFD, NUL as its symbol.
+func text(s string) string {
+	if !utf8.ValidString(s) {
+		s = strings.ToValidUTF8(s, "\ufffd")
+	}
+	return strings.Clone(strings.ReplaceAll(s, "\x00", "\u2400"))
+}
+
+func hashed(b []byte) string {
+	if b == nil {
+		return null
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+// hashedHeaders is the same for the same headers in the same order, byte for byte.
+func hashedHeaders(headers []eventlog.Header) string {
+	var all []byte
+	for _, h := range headers {
+		all = append(binary.AppendUvarint(all, uint64(len(h.Key))), h.Key...)
+		all = strconv.AppendBool(all, h.Value == nil)
+		all = append(binary.AppendUvarint(all, uint64(len(h.Value))), h.Value...)
+	}
+	return hashed(append(all, '.'))
+}
+
+// storedHeaders is hashedHeaders of the table's JSON. What it shows for reading must agree with the bytes that it keeps.
+func storedHeaders(document []byte) string {
+	var list []struct {
+		Key      string  `json:"key"`
+		KeyBytes []byte  `json:"key_bytes"`
+		Text     *string `json:"text"`
+		Value    []byte  `json:"value"`
+	}
+	if err := json.Unmarshal(document, &list); err != nil {
+		return ""
+	}
+	headers := make([]eventlog.Header, len(list))
+	for i, h := range list {
+		key := cmp.Or(string(h.KeyBytes), h.Key)
+		if text(key) != h.Key || h.Text != nil && *h.Text != string(h.Value) {
+			return ""
+		}
+		headers[i] = eventlog.Header{Key: key, Value: h.Value}
+	}
+	return hashedHeaders(headers)
+}
+
+// namedLedger is the ledger that a refused record names, in its headers or in its document; the default one where there
+// is an envelope that names none, and nothing where there is none, or where the name cannot be one.
+func namedLedger(r *eventlog.Rejection) string {
+	attributes := map[string]string{}
+	for _, h := range r.Headers {
+		attributes[h.Key] = string(h.Value)
+	}
+	enveloped := false
+	for _, name := range []string{"ce_id", "ce_type", "ce_specversion", "ce_ledger"} {
+		_, found := attributes[name]
+		enveloped = enveloped || found
+	}
+	name := attributes["ce_ledger"]
+	if !enveloped {
+		var document struct {
+			SpecVersion string `json:"specversion"`
+			Ledger      string `json:"ledger"`
+		}
+		if err := json.Unmarshal(r.Payload, &document); err != nil || document.SpecVersion == "" {
+			return ""
+		}
+		name = document.Ledger
+	}
+	if name = cmp.Or(name, ledger.DefaultLedger); ledger.IsLedger(name) {
+		return strings.Clone(name)
+	}
+	return ""
+}
