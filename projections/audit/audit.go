@@ -35,6 +35,7 @@ func models() map[string]func(*Auditor, *examination) model {
 	return map[string]func(*Auditor, *examination) model{
 		"balances":   newBalances,
 		"quarantine": newQuarantine,
+		"receipts":   newReceipts,
 	}
 }
 

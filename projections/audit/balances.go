@@ -114,7 +114,7 @@ func (b *balances) compareAccounts(ctx context.Context, s *snapshot) error {
 		b.compareSums(&t, key, debits, credits)
 		addUp(books, keyOf(ledger, asset), debits, credits)
 	}
-	if err := compare(ctx, s, found.check(checkBalances), t, b.accounts); err != nil {
+	if err := compare(ctx, s, found.check(checkBalances), t, rowsOf(b.accounts)); err != nil {
 		return err
 	}
 	for key, sum := range b.entered {

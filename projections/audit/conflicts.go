@@ -26,10 +26,10 @@ func (r *conflictRow) cells() []string {
 // compareConflicts holds the list of conflicts against those that were met. What the list shows of either side must have
 // the content of that side.
 func (b *balances) compareConflicts(ctx context.Context, s *snapshot) error {
-	rows := map[string]*conflictRow{}
+	listed := map[string]*conflictRow{}
 	for _, found := range b.examination.conflicts {
 		key := keyOf(found.at.Topic, strconv.Itoa(int(found.at.Partition)), strconv.FormatInt(found.at.Offset, 10))
-		rows[key] = &conflictRow{conflict: found, keptHash: b.examination.ids.find(found.id).hash}
+		listed[key] = &conflictRow{conflict: found, keptHash: b.examination.ids.find(found.id).hash}
 	}
 	c := b.examination.found.check(checkConflicts)
 	t := table{
@@ -38,19 +38,19 @@ func (b *balances) compareConflicts(ctx context.Context, s *snapshot) error {
 		others: texts("kept", "refused"),
 	}
 	t.trace = func(key string) string {
-		if row, ok := rows[key]; ok {
+		if row, ok := listed[key]; ok {
 			return traceID(row.id)
 		}
 		return ""
 	}
 	t.each = func(cells [][]byte) {
 		key := keyOf(string(cells[0]), string(cells[1]), string(cells[2]))
-		if row, ok := rows[key]; ok {
+		if row, ok := listed[key]; ok {
 			compareContent(c, &t, key, "kept", cells[8], row.keptHash)
 			compareContent(c, &t, key, "refused", cells[9], row.hash)
 		}
 	}
-	return compare(ctx, s, c, t, rows)
+	return compare(ctx, s, c, t, rowsOf(listed))
 }
 
 // compareContent compares an event that the table shows with the content it should have. NULL says that the projector

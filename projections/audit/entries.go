@@ -194,7 +194,7 @@ func (b *balances) detail(ctx context.Context, s *snapshot) error {
 		ids = append(ids, id)
 	}
 	c := b.examination.found.check(checkEntries)
-	failed, compared, rows := c.failed, c.compared, c.findings.rows
+	failed, compared, read := c.failed, c.compared, c.findings.rows
 	t := table{
 		name: entriesView, keys: texts("event_id", "entry"),
 		values: append(texts("ledger", "account", "asset_code", "direction", "occurred_at", "recorded_at", "event_type",
@@ -202,10 +202,10 @@ func (b *balances) detail(ctx context.Context, s *snapshot) error {
 		where: "event_id = ANY($1)", arguments: []any{ids},
 		trace: func(key string) string { return "event " + key[:len(uuid.Nil.String())] },
 	}
-	if err := compare(ctx, s, c, t, b.expected); err != nil {
+	if err := compare(ctx, s, c, t, rowsOf(b.expected)); err != nil {
 		return err
 	}
-	c.compared, c.findings.rows = compared, rows // They were counted before.
+	c.compared, c.findings.rows = compared, read // They were counted before.
 	if c.failed == failed {
 		for id := range b.suspected {
 			c.differs(Difference{Kind: KindDifferent, Table: entriesView, Key: id.String(), trace: traceID(id)})

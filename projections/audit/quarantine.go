@@ -82,7 +82,7 @@ func (q *quarantine) compare(ctx context.Context, s *snapshot) error {
 			c.differs(d)
 		}
 	}
-	return compare(ctx, s, c, t, q.rows)
+	return compare(ctx, s, c, t, rowsOf(q.rows))
 }
 
 // text is s as it can be read: bytes that are no UTF-8 as U+FFFD, NUL as its symbol.

@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -100,8 +101,31 @@ func shownKey(key string) string { return strings.ReplaceAll(key, separator, " "
 // traceRow is the trace of a row.
 func traceRow(table, key string) string { return table + separator + key }
 
+// rows are the rows that are expected of a table, by key.
+type rows struct {
+	find func(key []byte) (expected, bool)
+	all  iter.Seq2[string, expected]
+}
+
+// rowsOf are the rows of a map.
+func rowsOf[E expected](m map[string]E) rows {
+	return rows{
+		find: func(key []byte) (expected, bool) {
+			row, ok := m[string(key)]
+			return row, ok
+		},
+		all: func(yield func(string, expected) bool) {
+			for key, row := range m {
+				if !yield(key, row) {
+					return
+				}
+			}
+		},
+	}
+}
+
 // compare streams a table past the rows that are expected of it.
-func compare[E expected](ctx context.Context, s *snapshot, c *check, t table, rows map[string]E) error {
+func compare(ctx context.Context, s *snapshot, c *check, t table, want rows) error {
 	var key []byte
 	err := s.stream(ctx, t.name, t.sql(), t.arguments, func(cells [][]byte) error {
 		c.findings.rows++
@@ -113,7 +137,7 @@ func compare[E expected](ctx context.Context, s *snapshot, c *check, t table, ro
 			}
 			key = append(key, orNull(cells[i])...)
 		}
-		row, ok := rows[string(key)]
+		row, ok := want.find(key)
 		switch {
 		case !ok:
 			c.differs(t.difference(KindExtra, string(key)))
@@ -130,7 +154,7 @@ func compare[E expected](ctx context.Context, s *snapshot, c *check, t table, ro
 	if err != nil {
 		return err
 	}
-	for key, row := range rows {
+	for key, row := range want.all {
 		if !row.wasMet() {
 			c.compared++
 			c.differs(t.difference(KindMissing, key))
