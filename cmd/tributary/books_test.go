@@ -172,7 +172,7 @@ func TestStatus(t *testing.T) {
 	require.Equal(t, exitDone, projectors.stop(t))
 	b.must(t, "publish", write(t, sample))
 	got := b.must(t, "status")
-	require.Contains(t, got.stdout, `stopped: no projector runs: "tributary project balances"`)
+	require.Contains(t, got.stdout, `balances: no projector runs: "tributary project balances"`)
 	require.Contains(t, got.stdout, " 46 ")
 }
 
@@ -188,7 +188,7 @@ func TestStatusNoticesThatTheLogIsAnother(t *testing.T) {
 	b.must(t, "migrate")
 	got := b.run(t, "status")
 	require.Equal(t, exitNo, got.code)
-	require.Contains(t, got.stdout, "lost: ")
+	require.Contains(t, got.stdout, " lost\n")
 	require.Contains(t, got.stderr, "deleted and created again")
 }
 

@@ -29,14 +29,6 @@ type sending struct {
 
 // sendLines publishes the valid lines, in the file's order.
 func (a *app) sendLines(ctx context.Context, input *os.File, c *check) (*sending, error) {
-	admin, err := a.openKafka(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer admin.Close()
-	if err := requireTopics(ctx, admin); err != nil {
-		return nil, err
-	}
 	kafka, err := a.kafka(a.logger(slog.LevelWarn))
 	if err != nil {
 		return nil, err
@@ -65,6 +57,16 @@ func (a *app) sendLines(ctx context.Context, input *os.File, c *check) (*sending
 		return nil, err
 	}
 	return s, nil
+}
+
+// checkLog fails where the log is not there to be written.
+func (a *app) checkLog(ctx context.Context) error {
+	admin, err := a.openKafka(ctx)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	return requireTopics(ctx, admin)
 }
 
 // requireTopics fails before anything is published where something could not be.
@@ -158,6 +160,25 @@ func (s *sending) positions() []string {
 	return positions
 }
 
+// lastPositions are the partitions with the offsets of their last events, by topic, in lines that fit a screen.
+func (s *sending) lastPositions() string {
+	const perLine = 6
+	var out strings.Builder
+	byTopic := map[string][]string{}
+	for _, position := range s.positions() {
+		topic, rest, _ := strings.Cut(position, "/")
+		byTopic[topic] = append(byTopic[topic], fmt.Sprintf("%-11s", rest))
+	}
+	for _, topic := range slices.Sorted(maps.Keys(byTopic)) {
+		name := topic + "/"
+		for positions := range slices.Chunk(byTopic[topic], perLine) {
+			out.WriteString(strings.TrimRight(fmt.Sprintf("  %-14s%s", name, strings.Join(positions, " ")), " ") + "\n")
+			name = ""
+		}
+	}
+	return out.String()
+}
+
 // printSent tells people what was published, what was not, and where the last events are.
 func (a *app) printSent(c *check, s *sending, brief bool) error {
 	if a.asJSON {
@@ -178,11 +199,5 @@ func (a *app) printSent(c *check, s *sending, brief bool) error {
 	if brief {
 		return nil
 	}
-	const perLine = 6
-	for positions := range slices.Chunk(s.positions(), perLine) {
-		if err := a.printf("  %s\n", strings.Join(positions, "  ")); err != nil {
-			return err
-		}
-	}
-	return nil
+	return a.printf("%s", s.lastPositions())
 }

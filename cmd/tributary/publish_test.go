@@ -99,11 +99,11 @@ func TestDryRunOnlyChecks(t *testing.T) {
 func TestManyBadLinesAreCutShort(t *testing.T) {
 	t.Parallel()
 	file := write(t, strings.Repeat("{}\n", 1000))
-	got := books{}.run(t, "publish", file)
+	got := books{}.run(t, "publish", file, "--dry-run")
 	require.Equal(t, exitNo, got.code)
 	require.Contains(t, got.stdout, "… and 980 more (missing_field 1,000); --json lists all")
 	require.Equal(t, maxBadLines+1, strings.Count(got.stdout, "\n"))
-	require.Len(t, decode[publication](t, books{}.run(t, "publish", file, "--json").stdout).Invalid, 1000)
+	require.Len(t, decode[publication](t, books{}.run(t, "publish", file, "--dry-run", "--json").stdout).Invalid, 1000)
 }
 
 func TestOneIdWithTwoContentsIsWarnedOf(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func (a *app) printStatus(report *statusReport) error {
 		}
 	}
 	if len(report.Projections) > 0 {
-		if err := a.printf("%s\n", projectionTable(report.Projections)); err != nil {
+		if err := a.printf("%s%s\n", projectionTable(report.Projections), stateReasons(report.Projections)); err != nil {
 			return err
 		}
 	}
@@ -148,20 +149,31 @@ func (a *app) printStatus(report *statusReport) error {
 }
 
 func topicTable(cluster *eventlog.Cluster) *table {
-	listed := newTable("TOPIC", ">PARTITIONS", ">FIRST…", ">…END", ">IN SYNC")
+	listed := newTable("TOPIC", ">PARTITIONS", ">RECORDS", ">IN SYNC")
 	for _, topic := range cluster.Topics {
 		if topic.Missing {
-			listed.row(topic.Name, "missing", "", "", "")
+			listed.row(topic.Name, "missing")
 			continue
 		}
-		var start, end int64
+		var records int64
 		replicas, inSync := 0, 0
 		for _, p := range topic.Partitions {
-			start, end, replicas, inSync = start+p.Start, end+p.End, replicas+p.Replicas, inSync+p.InSync
+			records, replicas, inSync = records+p.End-p.Start, replicas+p.Replicas, inSync+p.InSync
 		}
-		listed.row(topic.Name, strconv.Itoa(len(topic.Partitions)), count(start), count(end), fmt.Sprintf("%d of %d", inSync, replicas))
+		listed.row(topic.Name, strconv.Itoa(len(topic.Partitions)), count(records), fmt.Sprintf("%d of %d", inSync, replicas))
 	}
 	return listed
+}
+
+// stateReasons says, a line each, why a projection is not simply ready.
+func stateReasons(all []projectionStatus) string {
+	var out strings.Builder
+	for i := range all {
+		if all[i].Reason != "" {
+			fmt.Fprintf(&out, "  %s: %s\n", all[i].Name, all[i].Reason)
+		}
+	}
+	return out.String()
 }
 
 func projectionTable(all []projectionStatus) *table {
@@ -175,11 +187,7 @@ func projectionTable(all []projectionStatus) *table {
 		if p.Members != nil {
 			projectors = strconv.Itoa(*p.Members)
 		}
-		state := p.State
-		if p.Reason != "" {
-			state += ": " + p.Reason
-		}
-		listed.row(p.Name, strconv.Itoa(int(p.Generation)), projectors, count(p.LagEvents), by, state)
+		listed.row(p.Name, strconv.Itoa(int(p.Generation)), projectors, count(p.LagEvents), by, p.State)
 	}
 	return listed
 }
