@@ -78,6 +78,7 @@ what is in force.`,
 	addGroup(root, groupWatch, newStatusCommand(a), newVerifyCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)
+	wrapHelp(root)
 	return root
 }
 

@@ -22,7 +22,7 @@ In tributary.yaml the part before the dot is a section:
   postgres:
     url: postgres://tributary@db:5432/tributary`,
 		Example: `  tributary config
-  TRIBUTARY_KAFKA_BROKERS=kafka:9092 tributary config --json | jq -r 'select(.source != "default").key'`,
+  tributary config --json | jq -r 'select(.source != "default") | .key'`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.printConfig() },
 	}

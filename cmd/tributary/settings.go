@@ -40,7 +40,7 @@ func allSettings() []setting {
 		{key: "kafka.sasl_password", rare: true, secret: true, usage: "password at Kafka"},
 		{key: "kafka.session_timeout", fallback: "10s", rare: true, usage: "how long a projector that is silent keeps its partitions"},
 		{key: "postgres.url", secret: true, usage: "Postgres, postgres://user:password@host:port/database"},
-		{key: "metrics.addr", fallback: "127.0.0.1:9464", usage: "where a process serves /livez, /readyz and /metrics"},
+		{key: "metrics.addr", fallback: "127.0.0.1:9464", usage: "address of /livez, /readyz, /metrics"},
 		{key: "log.level", fallback: "info", usage: "debug, info, warn or error"},
 		{key: "log.format", fallback: "text", rare: true, usage: "text or json"},
 	}

@@ -47,3 +47,8 @@ func TestDurations(t *testing.T) {
 	require.Equal(t, "12 ms", duration(12345*time.Microsecond))
 	require.Equal(t, "3.5 s", duration(3456*time.Millisecond))
 }
+
+func TestHelpIsWrapped(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "one two\nthree\n\n  as it is, however long\nfour", wrap("one\ntwo three\n\n  as it is, however long\nfour", 8))
+}
