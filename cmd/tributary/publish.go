@@ -71,7 +71,7 @@ func (a *app) publish(ctx context.Context, name string, flags publishFlags) erro
 		return err
 	}
 	defer input.Close() //nolint:errcheck // it was only read
-	if !flags.dryRun { // a large file should not be checked for nothing
+	if !flags.dryRun {  // a large file should not be checked for nothing
 		if err := a.checkLog(ctx); err != nil {
 			return err
 		}

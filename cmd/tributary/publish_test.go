@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
 // badLines are events that are refused, with the code that each is refused for.
@@ -136,4 +139,15 @@ func TestPublishWaitsUntilTheBooksHaveIt(t *testing.T) {
 	require.Equal(t, 46, result.Published)
 	require.NotEmpty(t, result.Positions)
 	require.Contains(t, b.must(t, "get", "balance", "bank:first:cash").stdout, " 50  EUR")
+}
+
+func TestHowFarItCameIsSaid(t *testing.T) {
+	t.Parallel()
+	s := &sending{acknowledged: 7}
+	require.NoError(t, s.outcome(nil, 7))
+	require.ErrorContains(t, s.outcome(nil, 8), "the input changed while it was read")
+	require.ErrorContains(t, s.outcome(context.Canceled, 8), "interrupted after 7 of 8")
+	s.done(eventlog.Position{}, io.ErrUnexpectedEOF)
+	s.done(eventlog.Position{}, io.EOF)
+	require.ErrorIs(t, s.outcome(context.Canceled, 8), io.ErrUnexpectedEOF)
 }

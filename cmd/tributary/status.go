@@ -121,7 +121,7 @@ func (a *app) printStatus(report *statusReport) error {
 		return a.printJSON(report)
 	}
 	if report.Kafka != nil {
-		if err := a.printf("%s\n", topicTable(report.Kafka)); err != nil {
+		if err := a.printf("brokers  %s\n\n%s\n", brokerList(report.Kafka), topicTable(report.Kafka)); err != nil {
 			return err
 		}
 	}
@@ -146,6 +146,14 @@ func (a *app) printStatus(report *statusReport) error {
 	}
 	a.warnOfProblems(report.Problems)
 	return nil
+}
+
+func brokerList(cluster *eventlog.Cluster) string {
+	addresses := make([]string, len(cluster.Brokers))
+	for i, broker := range cluster.Brokers {
+		addresses[i] = broker.Address
+	}
+	return strings.Join(addresses, "  ")
 }
 
 func topicTable(cluster *eventlog.Cluster) *table {
