@@ -24,7 +24,7 @@ import (
 //
 //	go test -run '^$' -bench Rebuild -benchtime 500000x ./projections/balances
 func BenchmarkRebuild(b *testing.B) {
-	pool, err := postgres.Open(b.Context(), stacktest.Postgres(b))
+	pool, err := postgres.Open(b.Context(), stacktest.LargePostgres(b).URL())
 	require.NoError(b, err)
 	b.Cleanup(pool.Close)
 	_, err = postgres.Migrate(b.Context(), pool, []postgres.Projection{New(pool, nil)}, nil)

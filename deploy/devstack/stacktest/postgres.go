@@ -63,10 +63,22 @@ func PostgresFrom(t testing.TB, key string, prepare func(ctx context.Context, ur
 // PostgresServer gives the test a server of its own, which it can kill, pause and restart; it ends with the test, and its data too.
 func PostgresServer(t testing.TB) *devstack.Postgres {
 	t.Helper()
+	return ownServer(t, true)
+}
+
+// LargePostgres is as PostgresServer, with the memory and the write-ahead log that `tributary dev` gives its server: for
+// benchmarks.
+func LargePostgres(t testing.TB) *devstack.Postgres {
+	t.Helper()
+	return ownServer(t, false)
+}
+
+func ownServer(t testing.TB, small bool) *devstack.Postgres {
+	t.Helper()
 	home := Dir(t)
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
-	postgres, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Home: home, Small: true})
+	postgres, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Home: home, Small: small})
 	require.NoError(t, err)
 	t.Cleanup(func() { stopped(t, postgres) })
 	return postgres
