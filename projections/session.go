@@ -16,8 +16,8 @@ import (
 type session struct {
 	*Runner
 
-	client *kgo.Client
 	admin  *eventlog.Admin
+	client *kgo.Client
 	// changes hands prepared changes from the poller to the committer: one is committed while the next is prepared.
 	changes chan pending
 	// inFlight counts the changes between their poll and the end of their commit.
@@ -39,12 +39,20 @@ type pending struct {
 func (r *Runner) session(ctx context.Context) error {
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(nil)
-	s := &session{Runner: r, end: end, changes: make(chan pending), owned: map[eventlog.TopicPartition]*Ownership{}}
+	admin, err := eventlog.NewAdmin(r.kafka)
+	if err != nil {
+		return err
+	}
+	defer admin.Close()
+	s := &session{
+		Runner: r, admin: admin, end: end, changes: make(chan pending), owned: map[eventlog.TopicPartition]*Ownership{},
+	}
+	// From here on the client calls back, so nothing that a callback uses may be set later.
 	client, err := eventlog.NewClient(r.kafka, s.options()...)
 	if err != nil {
 		return err
 	}
-	s.client, s.admin = client, eventlog.AdminOf(r.kafka, client)
+	s.client = client
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.poll(groupCtx) })
 	group.Go(func() error { return s.commit(groupCtx) })

@@ -18,6 +18,7 @@ import (
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/schemas/views"
 )
 
 // answer is what a command said, and how it ended.
@@ -55,7 +56,7 @@ func migrated(t *testing.T) books {
 			return err
 		}
 		defer pool.Close()
-		_, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), nil)
+		_, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), views.Migrations())
 		return err
 	})
 	b := booksAt(stacktest.Kafka(t), url)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/schemas/views"
 )
 
 func newMigrateCommand(a *app) *cobra.Command {
@@ -90,7 +91,7 @@ func (a *app) migrateAll(ctx context.Context, topics eventlog.TopicSettings) (mi
 	if done.Problems, err = admin.Check(ctx); err != nil {
 		return done, err
 	}
-	if done.Tables, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), nil); err != nil {
+	if done.Tables, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), views.Migrations()); err != nil {
 		return done, err
 	}
 	done.Topics, done.Tables, done.Problems = notNil(done.Topics), notNil(done.Tables), notNil(done.Problems)

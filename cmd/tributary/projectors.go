@@ -19,12 +19,14 @@ import (
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/receipts"
 )
 
 // postgresProjections are all projections whose tables are in Postgres. Those that only need to be named take no pool.
 func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Projection {
 	return []postgres.Projection{
 		balances.New(pool, find),
+		receipts.New(),
 		quarantine.New(),
 	}
 }

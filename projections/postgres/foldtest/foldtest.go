@@ -64,15 +64,29 @@ func Own(t testing.TB, pool *pgxpool.Pool, projection postgres.Projection) *Owne
 // Commit puts records in as one batch; for each partition their offsets must be past those before.
 func (o *Owner) Commit(t testing.TB, records ...eventlog.Record) projections.Committed {
 	t.Helper()
-	change, err := o.store.Prepare(t.Context(), o.batch(t, records))
-	require.NoError(t, err)
-	committed, err := change.Commit(t.Context())
+	committed, err := o.TryCommit(t.Context(), records...)
 	require.NoError(t, err)
 	return committed
 }
 
-func (o *Owner) batch(t testing.TB, records []eventlog.Record) projections.Batch {
-	t.Helper()
+// TryCommit is Commit for a goroutine other than the test's.
+func (o *Owner) TryCommit(ctx context.Context, records ...eventlog.Record) (projections.Committed, error) {
+	batch, err := o.batch(ctx, records)
+	if err != nil {
+		return projections.Committed{}, err
+	}
+	change, err := o.store.Prepare(ctx, batch)
+	if err != nil {
+		return projections.Committed{}, fmt.Errorf("prepare: %w", err)
+	}
+	committed, err := change.Commit(ctx)
+	if err != nil {
+		return committed, fmt.Errorf("commit: %w", err)
+	}
+	return committed, nil
+}
+
+func (o *Owner) batch(ctx context.Context, records []eventlog.Record) (projections.Batch, error) {
 	batch := projections.Batch{Records: slices.Clone(records)}
 	slices.SortStableFunc(batch.Records, func(a, b eventlog.Record) int {
 		return cmp.Or(a.TopicPartition().Compare(b.TopicPartition()), cmp.Compare(a.Offset, b.Offset))
@@ -80,30 +94,32 @@ func (o *Owner) batch(t testing.TB, records []eventlog.Record) projections.Batch
 	for i := range batch.Records {
 		record := &batch.Records[i]
 		p := record.TopicPartition()
+		owner, err := o.own(ctx, p)
+		if err != nil {
+			return batch, fmt.Errorf("acquire %s: %w", p, err)
+		}
 		if n := len(batch.Ranges); n == 0 || batch.Ranges[n-1].TopicPartition != p {
-			owner := o.own(t, p)
 			batch.Ranges = append(batch.Ranges, projections.Range{
 				TopicPartition: p, From: owner.NextOffset, Epoch: owner.Epoch, Generation: owner.Generation,
 			})
 		}
 		r := &batch.Ranges[len(batch.Ranges)-1]
 		r.To, r.LeaderEpoch, r.RecordedAt = record.Offset+1, record.LeaderEpoch, record.RecordedAt
-		owner := o.owned[p]
 		owner.NextOffset = r.To
 		o.owned[p] = owner
 	}
-	return batch
+	return batch, nil
 }
 
-func (o *Owner) own(t testing.TB, p eventlog.TopicPartition) projections.Ownership {
-	t.Helper()
+func (o *Owner) own(ctx context.Context, p eventlog.TopicPartition) (projections.Ownership, error) {
 	if owner, ok := o.owned[p]; ok {
-		return owner
+		return owner, nil
 	}
-	owned, err := o.store.Acquire(t.Context(), []projections.Claim{{TopicPartition: p, TopicID: eventlog.TopicID{1}}})
-	require.NoError(t, err)
-	o.owned[p] = owned[p]
-	return owned[p]
+	owned, err := o.store.Acquire(ctx, []projections.Claim{{TopicPartition: p, TopicID: eventlog.TopicID{1}}})
+	if err == nil {
+		o.owned[p] = owned[p]
+	}
+	return owned[p], err
 }
 
 // Log gives the test a Kafka with the ledger's topics.

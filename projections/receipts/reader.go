@@ -1,0 +1,163 @@
+package receipts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/tributary-ledger/tributary/projections/postgres"
+)
+
+// ErrNotFound says that the books have no such payment or receipt.
+var ErrNotFound = postgres.ErrNotFound
+
+// Payment is a row of books.payments. Amounts are decimals, times are in UTC, and what no event named is null.
+type Payment struct {
+	Ledger        string     `json:"ledger"`
+	PaymentID     string     `json:"payment_id"`
+	State         string     `json:"state"`
+	MerchantID    *string    `json:"merchant_id"`
+	UserID        *string    `json:"user_id"`
+	Provider      *string    `json:"provider"`
+	PaymentType   *string    `json:"payment_type"`
+	AssetCode     *string    `json:"asset_code"`
+	Amount        *string    `json:"amount"`
+	Refunded      string     `json:"refunded"`
+	Disputed      string     `json:"disputed"`
+	ReceiptID     *string    `json:"receipt_id"`
+	TransactionID *string    `json:"transaction_id"`
+	StartedAt     *time.Time `json:"started_at"`
+	PostedAt      *time.Time `json:"posted_at"`
+	UpdatedAt     time.Time  `json:"updated_at"`
+}
+
+const paymentColumns = `ledger, payment_id, state, merchant_id, user_id, provider, payment_type, asset_code, amount::text,
+	refunded::text, disputed::text, receipt_id, transaction_id, started_at, posted_at, updated_at`
+
+// Receipt is a row of books.receipts.
+type Receipt struct {
+	Ledger      string  `json:"ledger"`
+	ReceiptID   string  `json:"receipt_id"`
+	PaymentID   string  `json:"payment_id"`
+	UserID      string  `json:"user_id"`
+	MerchantID  string  `json:"merchant_id"`
+	Provider    string  `json:"provider"`
+	PaymentType string  `json:"payment_type"`
+	AssetCode   string  `json:"asset_code"`
+	Amount      string  `json:"amount"`
+	Fee         *string `json:"fee"`
+	Refunded    string  `json:"refunded"`
+	// Lines are what was bought, as in the event: [{sku, description, quantity, unit_price}].
+	Lines     json.RawMessage `json:"lines"`
+	IssuedAt  time.Time       `json:"issued_at"`
+	UpdatedAt time.Time       `json:"updated_at"`
+	// Version counts the events that made the receipt: it changes whenever anything above does.
+	Version int32 `json:"version"`
+}
+
+const receiptColumns = `ledger, receipt_id, payment_id, user_id, merchant_id, provider, payment_type, asset_code, amount::text,
+	fee::text, refunded::text, lines, issued_at, updated_at, version`
+
+// Refund is a row of books.refunds.
+type Refund struct {
+	Ledger      string    `json:"ledger"`
+	RefundID    string    `json:"refund_id"`
+	PaymentID   string    `json:"payment_id"`
+	MerchantID  *string   `json:"merchant_id"`
+	AssetCode   *string   `json:"asset_code"`
+	Amount      *string   `json:"amount"`
+	FeeReturned *string   `json:"fee_returned"`
+	Reason      *string   `json:"reason"`
+	State       string    `json:"state"`
+	OccurredAt  time.Time `json:"occurred_at"`
+}
+
+const refundColumns = `ledger, refund_id, payment_id, merchant_id, asset_code, amount::text, fee_returned::text, reason, state,
+	occurred_at`
+
+// GetPayment gives a payment, or ErrNotFound.
+func GetPayment(ctx context.Context, db postgres.Querier, ledger, paymentID string) (Payment, error) {
+	return one[Payment](ctx, db, "the payment "+paymentID, `SELECT `+paymentColumns+`
+		FROM books.payments WHERE ledger = $1 AND payment_id = $2`, ledger, paymentID)
+}
+
+// GetReceipt gives a receipt, or ErrNotFound. Where several payments have the same receipt_id it is the one issued last.
+func GetReceipt(ctx context.Context, db postgres.Querier, ledger, receiptID string) (Receipt, error) {
+	return one[Receipt](ctx, db, "the receipt "+receiptID, `SELECT `+receiptColumns+`
+		FROM books.receipts WHERE ledger = $1 AND receipt_id = $2 ORDER BY issued_at DESC, payment_id DESC LIMIT 1`, ledger, receiptID)
+}
+
+// Cursor is the place of the last row of a page, in lists that are ordered by time and id.
+type Cursor struct {
+	At time.Time
+	ID string
+}
+
+// pageFrom is the place from which a list with the latest first starts.
+func pageFrom(after *Cursor) (at any, id string) {
+	if after == nil {
+		return "infinity", ""
+	}
+	return after.At, after.ID
+}
+
+// ListReceipts gives a user's receipts, the latest first; after goes on behind a page's last receipt (its IssuedAt and
+// PaymentID).
+func ListReceipts(
+	ctx context.Context, db postgres.Querier, ledger, userID string, after *Cursor, limit int,
+) ([]Receipt, error) {
+	at, id := pageFrom(after)
+	return list[Receipt](ctx, db, "the receipts of "+userID, `SELECT `+receiptColumns+`
+		FROM books.receipts WHERE ledger = $1 AND user_id = $2 AND issued_at <= $3 AND (issued_at, payment_id) < ($3, $4)
+		ORDER BY issued_at DESC, payment_id DESC LIMIT $5`, ledger, userID, at, id, limit)
+}
+
+// ListPayments gives a merchant's posted payments, the latest first; after goes on behind a page's last payment (its
+// PostedAt and PaymentID).
+func ListPayments(
+	ctx context.Context, db postgres.Querier, ledger, merchantID string, after *Cursor, limit int,
+) ([]Payment, error) {
+	at, id := pageFrom(after)
+	return list[Payment](ctx, db, "the payments of "+merchantID, `SELECT `+paymentColumns+`
+		FROM books.payments WHERE ledger = $1 AND merchant_id = $2 AND posted_at <= $3 AND (posted_at, payment_id) < ($3, $4)
+		ORDER BY posted_at DESC, payment_id DESC LIMIT $5`, ledger, merchantID, at, id, limit)
+}
+
+// ListRefunds gives a payment's refunds, the earliest first; at most 1,000.
+func ListRefunds(ctx context.Context, db postgres.Querier, ledger, paymentID string) ([]Refund, error) {
+	return list[Refund](ctx, db, "the refunds of "+paymentID, `SELECT `+refundColumns+`
+		FROM books.refunds WHERE ledger = $1 AND payment_id = $2 ORDER BY occurred_at, refund_id LIMIT 1000`, ledger, paymentID)
+}
+
+// one reads a row into a struct whose fields are in the columns' order.
+func one[T any](ctx context.Context, db postgres.Querier, what, sql string, arguments ...any) (T, error) {
+	var row T
+	rows, err := db.Query(ctx, sql, arguments...)
+	if err == nil {
+		row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[T])
+	}
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return row, fmt.Errorf("%s: %w", what, ErrNotFound)
+	case err != nil:
+		return row, fmt.Errorf("read %s: %w", what, err)
+	default:
+		return row, nil
+	}
+}
+
+func list[T any](ctx context.Context, db postgres.Querier, what, sql string, arguments ...any) ([]T, error) {
+	rows, err := db.Query(ctx, sql, arguments...)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", what, err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", what, err)
+	}
+	return all, nil
+}

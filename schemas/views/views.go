@@ -1,0 +1,19 @@
+// Package views holds the SQL of views over several projections, which therefore belongs to none of them.
+package views
+
+import (
+	"embed"
+	"io/fs"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are goose files, to be applied after those of every projection.
+func Migrations() fs.FS {
+	files, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		panic(err) // The folder is embedded.
+	}
+	return files
+}
