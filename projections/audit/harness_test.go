@@ -22,6 +22,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
@@ -37,7 +38,7 @@ type stack struct {
 
 // all are the projections that are audited.
 func all(pool *pgxpool.Pool) []postgres.Projection {
-	return []postgres.Projection{balances.New(pool, nil), quarantine.New()}
+	return []postgres.Projection{balances.New(pool, nil), quarantine.New(), receipts.New()}
 }
 
 // named is the projection of a name.
