@@ -14,6 +14,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/audit"
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/receipts"
 )
 
 // withSample gives the test books that have the sample, and projectors that go on running.
@@ -107,6 +108,35 @@ func TestBalances(t *testing.T) {
 		require.Equal(t, exitNo, got.code)
 		require.Empty(t, got.stdout)
 		require.Contains(t, got.stderr, "the books have no")
+	}
+}
+
+func TestPaymentsAndReceipts(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withSample(t)
+	payment := decode[paymentWithRefunds](t, b.must(t, "get", "payment", "pay-1002", "--json").stdout)
+	require.Equal(t, "partially_refunded", payment.State)
+	require.Equal(t, "30", payment.Refunded)
+	require.Len(t, payment.Refunds, 1)
+	require.Contains(t, b.must(t, "get", "payment", "pay-1002").stdout, "refunded     30 EUR")
+	require.Contains(t, b.must(t, "get", "payment", "pay-1002").stdout, "tea arrived damp")
+	require.Contains(t, b.must(t, "get", "payment", "pay-1005").stdout, "failed")
+	require.Len(t, decodeLines[receipts.Payment](t, b.must(t, "get", "payment", "--merchant", "acme", "--json").stdout), 5)
+	require.Contains(t, b.must(t, "get", "payment", "--merchant", "acme", "--limit", "1").stderr, "more")
+	require.Contains(t, b.must(t, "get", "payment", "--merchant", "nobody").stderr, "no posted payments of nobody")
+
+	receipt := decode[receipts.Receipt](t, b.must(t, "get", "receipt", "rcpt-1007", "--json").stdout)
+	require.Equal(t, "210", receipt.Amount)
+	shown := b.must(t, "get", "receipt", "rcpt-1007").stdout
+	require.Contains(t, shown, "amount    210.00 EUR")
+	require.Contains(t, shown, "VOUCHER   Voucher               -15.00  EUR")
+	require.Len(t, decodeLines[receipts.Receipt](t, b.must(t, "get", "receipt", "--user", "ben", "--json").stdout), 1)
+	require.Contains(t, b.must(t, "get", "receipt", "--user", "ben").stdout, "pay-1002")
+
+	for _, args := range [][]string{{"payment", "pay-0"}, {"receipt", "pay-0"}, {"payment", "pay-1001", "--ledger", "test"}} {
+		got := b.run(t, append([]string{"get"}, args...)...)
+		require.Equal(t, exitNo, got.code)
+		require.Contains(t, got.stderr, "the books have no "+args[0]+" of ledger")
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
+	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 )
@@ -81,6 +82,12 @@ func (a *app) demoSteps(ctx context.Context, folder string) error {
 		{"and kept aside where a producer writes it to Kafka itself; no book changes", a.demoQuarantine},
 		{"balances: for every asset debits equal credits", func(ctx context.Context) error {
 			return a.getBalance(ctx, "", balanceFlags{limit: demoRows})
+		}},
+		{"payments: one row each, whatever the order in which their events came", func(ctx context.Context) error {
+			return a.getPayment(ctx, "", paymentFlags{ledger: ledger.DefaultLedger, merchant: "acme", limit: demoRows})
+		}},
+		{"a receipt", func(ctx context.Context) error {
+			return a.getReceipt(ctx, "rcpt-1007", receiptFlags{ledger: ledger.DefaultLedger, limit: 1})
 		}},
 		{"proof: every row, recomputed from the log", func(ctx context.Context) error { return a.verify(ctx, nil) }},
 	}

@@ -21,7 +21,7 @@ func newGetCommand(a *app) *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newGetBalanceCommand(a))
+	command.AddCommand(newGetBalanceCommand(a), newGetReceiptCommand(a), newGetPaymentCommand(a))
 	return command
 }
 
