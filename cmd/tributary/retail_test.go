@@ -95,8 +95,7 @@ func python(t *testing.T, environ []string, script ...string) []byte {
 	command := exec.CommandContext(t.Context(), path, script...)
 	command.Env = append(os.Environ(), environ...)
 	out, err := command.Output()
-	var failed *exec.ExitError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 		require.NoErrorf(t, err, "%v: %s", script, failed.Stderr)
 	}
 	require.NoError(t, err)
