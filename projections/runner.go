@@ -28,8 +28,8 @@ type Runner struct {
 type Settings struct {
 	// BatchEvents is the most records in a batch; 0 means 20,000.
 	BatchEvents int
-	// FetchBytes is the most bytes (as compressed) that a broker may send ahead; 0 means 16 MiB. With it memory is
-	// bounded, whatever the lag.
+	// FetchBytes is the most bytes (as compressed) that a broker may send ahead; 0 means 4 MiB, which is about one batch of
+	// small events. With it memory is bounded, whatever the lag.
 	FetchBytes int32
 	// SessionTimeout is how long a silent owner keeps its partitions; 0 means 10 s.
 	SessionTimeout time.Duration
@@ -48,7 +48,7 @@ type Settings struct {
 func (s Settings) withDefaults() Settings {
 	const (
 		batchEvents = 20_000
-		fetchBytes  = 16 << 20
+		fetchBytes  = 4 << 20
 	)
 	setDefault(&s.BatchEvents, batchEvents)
 	setDefault(&s.FetchBytes, fetchBytes)
