@@ -48,7 +48,7 @@ func booksAt(brokers []string, url string) books {
 }
 
 // migrated gives the test servers with topics and tables.
-func migrated(t *testing.T) books {
+func migrated(t testing.TB) books {
 	t.Helper()
 	url := stacktest.PostgresFrom(t, "migrated", func(ctx context.Context, url string) error {
 		pool, err := postgres.Open(ctx, url)
@@ -124,7 +124,7 @@ type running struct {
 }
 
 // start starts a command; it is stopped with the test at the latest.
-func (b books) start(t *testing.T, args ...string) *running {
+func (b books) start(t testing.TB, args ...string) *running {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	r := &running{stdout: &syncBuffer{}, stderr: &syncBuffer{}, done: make(chan int, 1), cancel: cancel}
@@ -136,7 +136,7 @@ func (b books) start(t *testing.T, args ...string) *running {
 }
 
 // stop is Ctrl-C; it returns the exit code. A second one returns the same.
-func (r *running) stop(t *testing.T) int {
+func (r *running) stop(t testing.TB) int {
 	t.Helper()
 	r.cancel()
 	select {

@@ -272,7 +272,7 @@ func (c *chaos) pauseUntilFenced(copies []*process) {
 }
 
 // waitForLog waits until every projection has all of the log.
-func waitForLog(t *testing.T, log eventlog.Config, pool *pgxpool.Pool) {
+func waitForLog(t testing.TB, log eventlog.Config, pool *pgxpool.Pool) {
 	t.Helper()
 	admin, err := eventlog.NewAdmin(log)
 	require.NoError(t, err)
