@@ -45,7 +45,7 @@ func document(n int, change func(event, data map[string]any)) string {
 	return string(line)
 }
 
-func amount(value any, scale any) map[string]any {
+func amount(value, scale any) map[string]any {
 	return map[string]any{"value": value, "asset_code": "EUR", "asset_scale": scale}
 }
 
