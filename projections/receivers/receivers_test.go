@@ -1,0 +1,363 @@
+package receivers
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/datadriven"
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"pgregory.net/rapid"
+
+	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/ledger/ledgertest"
+	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
+	"github.com/tributary-ledger/tributary/schemas/eventsv1"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+// dump is everything that readers of some books see, as JSON a row, without the name of the books.
+func dump(t testing.TB, pool *pgxpool.Pool, books string) string {
+	t.Helper()
+	var out strings.Builder
+	for _, view := range []string{"receivers", "receiver_payments"} {
+		sql := fmt.Sprintf(`SELECT (jsonb_strip_nulls(to_jsonb(v)) - 'ledger')::text FROM books.%s v WHERE ledger = $1 ORDER BY 1`, view)
+		rows, err := pool.Query(t.Context(), sql, books)
+		require.NoError(t, err)
+		all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		for _, row := range all {
+			out.WriteString(view + " " + row + "\n")
+		}
+	}
+	return out.String()
+}
+
+// player plays histories into one database, each into books of its own.
+type player struct {
+	pool   *pgxpool.Pool
+	owner  *foldtest.Owner
+	books  int
+	offset int64
+}
+
+func newPlayer(t testing.TB) *player {
+	t.Helper()
+	pool := foldtest.Open(t, New())
+	return &player{pool: pool, owner: foldtest.Own(t, pool, New())}
+}
+
+// play commits batches of events and gives what the books say then.
+func (p *player) play(t testing.TB, batches iter.Seq[[]*ledger.Event]) string {
+	t.Helper()
+	p.books++
+	books := fmt.Sprintf("books-%d", p.books)
+	for events := range batches {
+		records := make([]eventlog.Record, len(events))
+		for i, original := range events {
+			event := *original
+			event.Ledger = books
+			binary.BigEndian.PutUint32(event.ID[:4], uint32(p.books))
+			records[i] = foldtest.Record(&event, int32(p.offset%3), p.offset)
+			p.offset++
+		}
+		p.owner.Commit(t, records...)
+	}
+	return dump(t, p.pool, books)
+}
+
+// example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
+func example(t testing.TB, n int, line string) *ledger.Event {
+	t.Helper()
+	at, rest, _ := strings.Cut(line, " ")
+	name, data, _ := strings.Cut(rest, " ")
+	var fields struct {
+		ReceiverID string `json:"receiver_id"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(data), &fields), line)
+	doc := fmt.Sprintf(`{"specversion": "1.0", "id": "00000000-0000-0000-0000-%012d", "source": "urn:test",
+		"type": "tributary.receiver.%s.v1", "time": "2026-03-01T%s:00Z", "subject": %q, "data": %s}`, n+1, name, at, fields.ReceiverID, data)
+	event, invalid := ledger.DecodeJSON([]byte(doc), ledger.Strict)
+	require.Nil(t, invalid, line)
+	return event
+}
+
+// testdata/histories has the events of some receivers, and below them the books. Each history is played forwards, an event a
+// batch, and backwards.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	p := newPlayer(t)
+	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
+		t.Helper()
+		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
+		events := make([]*ledger.Event, len(lines))
+		for n, line := range lines {
+			events[n] = example(t, n, line)
+		}
+		books := p.play(t, slices.Chunk(events, len(events)))
+		require.Equal(t, books, p.play(t, slices.Chunk(events, 1)), "an event a batch")
+		slices.Reverse(events)
+		require.Equal(t, books, p.play(t, slices.Chunk(events, 1)), "backwards")
+		return books
+	})
+}
+
+// history draws events of a few receivers; amounts, times and outputs collide.
+func history(t *rapid.T) []*ledger.Event {
+	var types []ledger.Type
+	for _, info := range ledger.Types() {
+		if info.Type.Topic() == eventlog.TopicReceivers {
+			types = append(types, info.Type)
+		}
+	}
+	require.Len(t, types, 7)
+	events := make([]*ledger.Event, rapid.IntRange(1, 12).Draw(t, "events"))
+	for i := range events {
+		events[i] = ledgertest.Event(t, ledgertest.OfType(types...), ledgertest.Repeats(), ledgertest.InLedger("main"))
+		events[i].ID = uuid.UUID{15: byte(i + 1)}
+		if rapid.Bool().Draw(t, "at the same time") {
+			events[i].Time = time.Unix(1_700_000_000, 0).UTC()
+		}
+	}
+	return events
+}
+
+// table is what the store does, without the store.
+type table struct {
+	receivers map[receiverKey]string
+	payments  map[paymentKey]string
+}
+
+func (s *table) commit(t *rapid.T, events []*ledger.Event) {
+	records := make([]eventlog.Record, len(events))
+	for i, event := range events {
+		records[i].Event = event
+	}
+	f := fold(records)
+	for _, r := range f.receivers {
+		key := receiverKey{r.ledger, r.id}
+		before := string(r.pack())
+		merged, err := r.merge([]byte(before))
+		require.NoError(t, err)
+		require.Equal(t, r, merged, "merged with itself it is the same")
+		if stored, ok := s.receivers[key]; ok {
+			merged, err = r.merge([]byte(stored))
+			require.NoError(t, err)
+			require.Equal(t, before, string(r.pack()), "merging left the value as it was")
+		}
+		s.receivers[key] = string(merged.pack())
+	}
+	for _, p := range f.payments {
+		key := paymentKey{p.ledger, p.receiver, p.txid, p.vout}
+		before := string(p.pack())
+		merged, err := p.merge([]byte(before))
+		require.NoError(t, err)
+		require.Equal(t, p, merged, "merged with itself it is the same")
+		if stored, ok := s.payments[key]; ok {
+			merged, err = p.merge([]byte(stored))
+			require.NoError(t, err)
+			require.Equal(t, before, string(p.pack()), "merging left the value as it was")
+		}
+		s.payments[key] = string(merged.pack())
+	}
+}
+
+// Whatever the order of events and the borders of batches, the rows are the same.
+func TestOrderNeverShows(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		events := history(t)
+		inOneBatch := table{map[receiverKey]string{}, map[paymentKey]string{}}
+		inOneBatch.commit(t, events)
+		shuffled := table{map[receiverKey]string{}, map[paymentKey]string{}}
+		rest := rapid.Permutation(events).Draw(t, "order")
+		for len(rest) > 0 {
+			n := rapid.IntRange(1, len(rest)).Draw(t, "batch")
+			shuffled.commit(t, rest[:n])
+			rest = rest[n:]
+		}
+		require.Equal(t, inOneBatch, shuffled)
+	})
+}
+
+// The same through the store: any order, any partitions, any batches, events twice.
+func TestOrderNeverShowsInPostgres(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("short")
+	}
+	p := newPlayer(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		events := history(rt)
+		straight := p.play(t, slices.Chunk(events, len(events)))
+		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
+		shuffled := p.play(t, slices.Chunk(order, rapid.IntRange(1, 4).Draw(rt, "batch")))
+		if straight != shuffled {
+			rt.Fatalf("in one batch:\n%s\nshuffled:\n%s", straight, shuffled)
+		}
+	})
+}
+
+// What validation lets through fits every column, however large it is, and is read back.
+func TestExtremesAreStored(t *testing.T) {
+	t.Parallel()
+	pool := foldtest.Open(t, New())
+	owner := foldtest.Own(t, pool, New())
+	offset := int64(0)
+	rapid.Check(t, func(rt *rapid.T) {
+		event := ledgertest.Event(rt, ledgertest.Extreme())
+		event.ID = uuid.New()
+		if event.Type.Topic() != eventlog.TopicReceivers {
+			rt.Skip("of another topic")
+		}
+		_, err := owner.TryCommit(t.Context(), foldtest.Record(event, 0, offset))
+		require.NoError(rt, err)
+		offset++
+	})
+	require.Positive(t, offset)
+	for _, view := range []string{"receivers", "receiver_payments"} {
+		var rows int
+		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(v::text) FROM books.`+view+` v`).Scan(&rows))
+		require.Positive(t, rows, view)
+	}
+}
+
+// The last output of a transaction that has them all, at the largest amount, twice: the sum is wider than an amount.
+func TestLargestAmountsAddUp(t *testing.T) {
+	t.Parallel()
+	const most = "99999999999999999999999999999999999999"
+	pool := foldtest.Open(t, New())
+	owner := foldtest.Own(t, pool, New())
+	for i, vout := range []uint32{0, 1<<32 - 1} {
+		owner.Commit(t, foldtest.Record(event(time.Unix(1, 0), &eventsv1.ReceiverPaymentConfirmed{
+			ReceiverId: "r", MerchantId: "m", Chain: "c", Txid: "t", Vout: &vout, Address: "a",
+			Amount: &eventsv1.Money{Value: most, AssetCode: "DASH", AssetScale: proto.Uint32(18)},
+		}), 0, int64(i)))
+	}
+	receiver, err := Get(t.Context(), pool, "main", "r")
+	require.NoError(t, err)
+	require.Equal(t, "199999999999999999999.999999999999999998", receiver.Confirmed)
+	payments, err := ListPayments(t.Context(), pool, "main", "r")
+	require.NoError(t, err)
+	require.Len(t, payments, 2)
+	require.EqualValues(t, 1<<32-1, payments[1].Vout)
+}
+
+// Owners that make the same rows at the same time.
+func TestOwnersShareRows(t *testing.T) {
+	t.Parallel()
+	const owners, receivers = 4, 600
+	pool := foldtest.Open(t, New())
+	failed := make(chan error, owners)
+	for partition := range int32(owners) {
+		records := make([]eventlog.Record, receivers)
+		for i := range records {
+			records[i] = foldtest.Record(step(int(partition), i, time.Unix(int64(i), 0)), partition, int64(i))
+		}
+		owner := foldtest.Own(t, pool, New())
+		go func() {
+			_, err := owner.TryCommit(t.Context(), records...)
+			failed <- err
+		}()
+	}
+	for range owners {
+		require.NoError(t, <-failed)
+	}
+	var paid int
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FROM books.receivers WHERE state = 'paid'`).Scan(&paid))
+	require.Equal(t, receivers, paid)
+}
+
+func TestReads(t *testing.T) {
+	t.Parallel()
+	pool, log := foldtest.Open(t, New()), foldtest.Log(t)
+	writer, err := eventlog.NewWriter(log)
+	require.NoError(t, err)
+	defer writer.Close()
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	events := []*ledger.Event{
+		step(0, 1, at), step(1, 1, at.Add(time.Minute)), step(2, 1, at.Add(2*time.Minute)), step(3, 1, at.Add(3*time.Minute)),
+		step(0, 101, at.Add(time.Hour)), step(0, 201, at.Add(time.Hour)), step(1, 2, at),
+	}
+	for range 2 {
+		_, err = writer.PublishAll(t.Context(), events)
+		require.NoError(t, err)
+	}
+	foldtest.Project(t, pool, New(), log, int64(2*len(events)))
+
+	receiver, err := Get(t.Context(), pool, "main", "rcv-1")
+	require.NoError(t, err)
+	require.Equal(t, []string{"paid", "0", "0.4003643", "0.4003643", "10.99", "27.45"}, []string{
+		receiver.State, receiver.Pending, receiver.Confirmed, *receiver.AmountDue, *receiver.AmountFiat, *receiver.BaseFiat,
+	})
+	require.Equal(t, at.Add(3*time.Minute), receiver.UpdatedAt.UTC())
+	payments, err := ListPayments(t.Context(), pool, "main", "rcv-1")
+	require.NoError(t, err)
+	require.Len(t, payments, 1)
+	require.Equal(t, "confirmed", payments[0].State)
+	require.True(t, *payments[0].InstantLocked)
+	require.False(t, payments[0].Late)
+	unknown, err := Get(t.Context(), pool, "main", "rcv-2")
+	require.NoError(t, err)
+	require.Equal(t, "detected", unknown.State)
+	require.Nil(t, unknown.AmountDue)
+	_, err = Get(t.Context(), pool, "other", "rcv-1")
+	require.ErrorIs(t, err, ErrNotFound)
+
+	first, err := List(t.Context(), pool, "main", "m-1", nil, 2)
+	require.NoError(t, err)
+	require.Equal(t, []string{"rcv-201", "rcv-101"}, []string{first[0].ReceiverID, first[1].ReceiverID})
+	second, err := List(t.Context(), pool, "main", "m-1", &Cursor{*first[1].CreatedAt, first[1].ReceiverID}, 2)
+	require.NoError(t, err)
+	require.Len(t, second, 1)
+}
+
+// Reads through the views use the live generation's indexes alone.
+func TestReadsUseAnIndex(t *testing.T) {
+	t.Parallel()
+	pool := foldtest.Open(t, New())
+	_, err := postgres.CreateGeneration(t.Context(), pool, New())
+	require.NoError(t, err)
+	owner := foldtest.Own(t, pool, New())
+	for n := range 4 {
+		owner.Commit(t, foldtest.Record(step(n, 1, time.Unix(0, 0)), 0, int64(n)))
+	}
+	for _, where := range []string{
+		"receivers WHERE ledger = 'main' AND receiver_id = 'rcv-1'",
+		"receivers WHERE ledger = 'main' AND merchant_id = 'm-1' AND created_at <= 'infinity' ORDER BY created_at DESC LIMIT 10",
+		"receiver_payments WHERE ledger = 'main' AND receiver_id = 'rcv-1'",
+	} {
+		plan := explain(t, pool, where)
+		require.NotContains(t, plan, "Seq Scan on receivers", where)
+		require.NotContains(t, plan, "Seq Scan on payments", where)
+		require.Equal(t, 4, strings.Count(plan, "Index Cond: ((ledger = "), "two tables, two generations: %s", plan)
+		require.Equal(t, 2, strings.Count(plan, "never executed"), "the other generation's leaves are passed over: %s", plan)
+	}
+}
+
+func explain(t *testing.T, pool *pgxpool.Pool, where string) string {
+	t.Helper()
+	tx, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer tx.Rollback(t.Context()) //nolint:errcheck // Nothing was written.
+	_, err = tx.Exec(t.Context(), `SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off`)
+	require.NoError(t, err)
+	rows, err := tx.Query(t.Context(), "EXPLAIN (ANALYZE, COSTS off, TIMING off, BUFFERS off) SELECT * FROM books."+where)
+	require.NoError(t, err)
+	lines, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	return strings.Join(lines, "\n")
+}
