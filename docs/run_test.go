@@ -178,7 +178,7 @@ func pattern(line string) *regexp.Regexp {
 	return regexp.MustCompile(`(?m)^[ ]*` + strings.Join(parts, `.*`) + `[ ]*$`)
 }
 
-// testQueries runs the queries of all pages.
+// testQueries runs the queries of all pages, and compares the views with the page that describes them.
 func testQueries(t *testing.T, program string) {
 	t.Helper()
 	m := newMachine(t, program)
@@ -189,6 +189,7 @@ func testQueries(t *testing.T, program string) {
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) })
+	generated(t, "tables.md", "views", viewTables(t, conn))
 	ran := 0
 	for _, p := range pages(t) {
 		for _, b := range ofKind(p.blocks(), "sql") {

@@ -57,5 +57,8 @@ func produce(ctx context.Context, brokers []string) error {
 		return fmt.Errorf("produce: %w", err)
 	}
 	_, err = fmt.Fprintf(os.Stdout, "written to %s, partition %d, offset %d\n", record.Topic, record.Partition, record.Offset)
-	return err
+	if err != nil {
+		return fmt.Errorf("say where it went: %w", err)
+	}
+	return nil
 }

@@ -1,0 +1,138 @@
+package docs_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+)
+
+// columns are those of every view that readers see, with what the migrations say of them.
+const columns = `
+	SELECT c.relname, coalesce(obj_description(c.oid, 'pg_class'), ''), a.attname,
+	       replace(format_type(a.atttypid, a.atttypmod), 'timestamp with time zone', 'timestamptz'),
+	       coalesce(col_description(c.oid, a.attnum), '')
+	FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace AND n.nspname = 'books'
+	JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+	WHERE c.relkind IN ('v', 'm')
+	ORDER BY c.relname, a.attnum`
+
+// viewTables describes the views of a database that the program has migrated.
+func viewTables(t *testing.T, conn *pgx.Conn) string {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), columns)
+	require.NoError(t, err)
+	means := columnMeanings()
+	var text strings.Builder
+	var view, viewComment, column, kind, comment string
+	current, described := "", [][]string{}
+	flush := func() {
+		if current != "" {
+			text.WriteString(table([]string{"column", "type", "what it is"}, described) + "\n")
+		}
+		described = nil
+	}
+	_, err = pgx.ForEachRow(rows, []any{&view, &viewComment, &column, &kind, &comment}, func() error {
+		if view != current {
+			flush()
+			current = view
+			fmt.Fprintf(&text, "### `books.%s`\n\n%s\n\n", view, viewComment)
+		}
+		if comment == "" {
+			comment = means[view+"."+column]
+		}
+		if comment == "" {
+			comment = means[column]
+		}
+		described = append(described, []string{code(column), kind, comment})
+		return nil
+	})
+	require.NoError(t, err)
+	flush()
+	return text.String()
+}
+
+// columnMeanings say what columns are, by view and name, or by name where they mean the same everywhere.
+func columnMeanings() map[string]string {
+	return map[string]string{
+		"ledger":         "whose books",
+		"account":        "such as `merchant:acme:payable`",
+		"asset_code":     "such as `EUR`",
+		"topic":          "of the record",
+		"partition":      "of the record",
+		"kafka_offset":   "of the record",
+		"event_id":       "the event's identity",
+		"occurred_at":    "the event's time",
+		"recorded_at":    "the log's time",
+		"merchant_id":    "whose sale it is",
+		"user_id":        "who pays",
+		"provider":       "of the payment",
+		"payment_type":   "credit, debit, crypto, wallet or transfer",
+		"payment_id":     "the subject of its events",
+		"receipt_id":     "the payment_id where the posting named none",
+		"transaction_id": "the provider's",
+		"amount":         "in whole units",
+		"fee":            "the platform's, out of the amount",
+		"refunded":       "the sum of what went back",
+		"updated_at":     "the latest event's time",
+		"reason":         "in the producer's words",
+		"state":          "see above",
+		"chain":          "such as `dash`",
+		"txid":           "the transaction on the chain",
+		"vout":           "the output of the transaction",
+
+		"account_balances.debits":  "all debits; only grows",
+		"account_balances.credits": "all credits; only grows",
+		"account_balances.balance": "their difference, positive on the account's normal side",
+
+		"conflicts.topic":             "of the event that was refused",
+		"conflicts.partition":         "of the event that was refused",
+		"conflicts.kafka_offset":      "of the event that was refused",
+		"conflicts.kept_topic":        "of the event that counts",
+		"conflicts.kept_partition":    "of the event that counts",
+		"conflicts.kept_kafka_offset": "of the event that counts",
+		"conflicts.kept":              "the event that counts",
+		"conflicts.refused":           "the event that does not",
+
+		"entries.entry":      "number of the posting within the event, from 0",
+		"entries.direction":  "debit or credit",
+		"entries.event_type": "such as `tributary.payment.posted.v1`",
+		"entries.reference":  "the event's subject",
+
+		"payments.disputed":   "what is disputed or was lost",
+		"payments.started_at": "time of payment.started",
+		"payments.posted_at":  "time of payment.posted",
+
+		"receipts.lines":     "an array of {sku, description, quantity, unit_price}, as they stood in the event",
+		"receipts.issued_at": "time of payment.posted",
+		"receipts.version":   "grows with each posting and refund",
+
+		"refunds.refund_id":    "the refund's own id",
+		"refunds.fee_returned": "what the platform gave back of its fee",
+		"refunds.occurred_at":  "time of the event that decided the state",
+
+		"repeated_transactions.payment_ids": "those that name it, one for each posting",
+
+		"progress.projection":  "its name",
+		"progress.generation":  "the build that is live",
+		"progress.partition":   "of the topic",
+		"progress.topic":       "that it reads",
+		"progress.next_offset": "everything below it is in, nothing at or past it",
+		"progress.recorded_at": "the log's time of the last record that is in",
+
+		"quarantine.reason":      "one of the [codes](events.md#why-an-event-is-refused)",
+		"quarantine.path":        "of the field",
+		"quarantine.message":     "what is wrong, and what would mend it",
+		"quarantine.event_id":    "what the record claims, where it can be read",
+		"quarantine.key":         "the record's key",
+		"quarantine.released_at": "null until it is published again",
+
+		"receivers.receiver_id": "the subject of its events",
+
+		"orphans.kind":      "what kind of event misses something",
+		"orphans.reference": "what the event is about",
+		"orphans.missing":   "what is not known",
+	}
+}
