@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/audit"
 )
 
@@ -33,8 +34,8 @@ Conflicts (one event id with two contents) are listed, but are no difference.`,
 			return a.verify(command.Context(), args)
 		},
 	}
-	a.jsonFlag(command, `an object of projections (name, generation, positions, records, duplicates, rows, checks, differences,
-differences_total, conflicts, conflicts_total)`)
+	a.jsonFlag(command, `an object of projections (name, generation, positions, behind, records, duplicates, rows, checks,
+differences, differences_total, conflicts, conflicts_total)`)
 	return command
 }
 
@@ -43,7 +44,11 @@ func (a *app) verify(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	admin.Close() // it has answered; the auditor connects on its own
+	defer admin.Close()
+	ends, err := admin.EndOffsets(ctx)
+	if err != nil {
+		return err
+	}
 	kafka, err := a.kafka(a.logger(slog.LevelWarn))
 	if err != nil {
 		return err
@@ -53,7 +58,7 @@ func (a *app) verify(ctx context.Context, names []string) error {
 		if err != nil {
 			return err
 		}
-		if err := a.printReport(report); err != nil {
+		if err := a.printReport(withLag(report, ends)); err != nil {
 			return err
 		}
 		if !report.Agrees() {
@@ -81,25 +86,57 @@ func (a *app) auditWithBar(ctx context.Context, auditor *audit.Auditor, names []
 	return report, err
 }
 
-func (a *app) printReport(report audit.Report) error {
+// verified is what is proven of a projection, and how much of the log it does not have yet: of that nothing is said.
+type verified struct {
+	audit.Projection
+
+	Behind int64 `json:"behind"`
+}
+
+// withLag compares how far the projections were when they were judged with where the log ended just before.
+func withLag(report audit.Report, ends map[eventlog.TopicPartition]int64) []verified {
+	topics := map[string][]string{}
+	for _, definition := range definitions() {
+		topics[definition.Name] = definition.Topics
+	}
+	all := make([]verified, len(report.Projections))
+	for i, p := range report.Projections {
+		all[i].Projection = p
+		next := map[eventlog.TopicPartition]int64{}
+		for _, at := range p.Positions {
+			next[eventlog.TopicPartition{Topic: at.Topic, Partition: at.Partition}] = at.NextOffset
+		}
+		for at, end := range ends {
+			if slices.Contains(topics[p.Name], at.Topic) {
+				all[i].Behind += max(0, end-next[at])
+			}
+		}
+	}
+	return all
+}
+
+func (a *app) printReport(report []verified) error {
 	if a.asJSON {
-		return a.printJSON(report)
+		return a.printJSON(map[string][]verified{"projections": report})
 	}
 	if err := a.printTable(reportTable(report)); err != nil {
 		return err
 	}
-	for i := range report.Projections {
-		if err := a.printDifferences(&report.Projections[i]); err != nil {
+	for i := range report {
+		if report[i].Behind > 0 {
+			a.notef("%s has %s records of the log still before it; what it has is judged here", report[i].Name, count(report[i].Behind))
+		}
+		if err := a.printDifferences(&report[i].Projection); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func reportTable(report audit.Report) *table {
+func reportTable(report []verified) *table {
 	listed := newTable("PROJECTION", ">GENERATION", ">RECORDS", ">DUPLICATES", ">ROWS", ">CHECKS", ">CONFLICTS", ">DIFFERENCES", "RESULT")
-	for i := range report.Projections {
-		p := &report.Projections[i]
+	for i := range report {
+		p := &report[i].Projection
 		result := "proven"
 		if p.DifferencesTotal > 0 {
 			result = "DIFFERS"
