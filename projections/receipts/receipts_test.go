@@ -12,7 +12,6 @@ import (
 	"github.com/cockroachdb/datadriven"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
@@ -28,23 +27,6 @@ import (
 func TestMain(m *testing.M) { stacktest.Main(m) }
 
 func views() []string { return []string{"payments", "receipts", "refunds", "repeated_transactions"} }
-
-// dump is everything that readers see, as JSON a row.
-func dump(t testing.TB, pool *pgxpool.Pool) string {
-	t.Helper()
-	var out strings.Builder
-	for _, view := range views() {
-		sql := fmt.Sprintf(`SELECT coalesce(jsonb_strip_nulls(to_jsonb(v)), '{}')::text FROM books.%s v ORDER BY 1`, view)
-		rows, err := pool.Query(t.Context(), sql)
-		require.NoError(t, err)
-		all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		require.NoError(t, err)
-		for _, row := range all {
-			out.WriteString(view + " " + row + "\n")
-		}
-	}
-	return out.String()
-}
 
 // example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
 func example(t testing.TB, n int, line string) *ledger.Event {
@@ -62,36 +44,24 @@ func example(t testing.TB, n int, line string) *ledger.Event {
 	return event
 }
 
-// testdata/histories has the events of some payments, and below them the books. Each history is played forwards, backwards,
-// and an event a batch.
+// testdata/histories has the events of some payments, and below them the books. Each history is played forwards, an event a
+// batch, and backwards.
 func TestHistories(t *testing.T) {
 	t.Parallel()
+	p := foldtest.NewPlayer(t, New(), views()...)
 	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
 		t.Helper()
 		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
-		records := make([]eventlog.Record, len(lines))
+		events := make([]*ledger.Event, len(lines))
 		for n, line := range lines {
-			records[n] = foldtest.Record(example(t, n, line), 0, int64(n))
+			events[n] = example(t, n, line)
 		}
-		books := play(t, slices.Chunk(records, len(records)))
-		require.Equal(t, books, play(t, slices.Chunk(records, 1)), "an event a batch")
-		slices.Reverse(records)
-		for i := range records {
-			records[i].Offset = int64(i)
-		}
-		require.Equal(t, books, play(t, slices.Chunk(records, 1)), "backwards")
+		books := p.Play(t, slices.Chunk(events, len(events)))
+		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "an event a batch")
+		slices.Reverse(events)
+		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "backwards")
 		return books
 	})
-}
-
-func play(t testing.TB, batches func(yield func([]eventlog.Record) bool)) string {
-	t.Helper()
-	pool := foldtest.Open(t, New())
-	owner := foldtest.Own(t, pool, New())
-	for batch := range batches {
-		owner.Commit(t, batch...)
-	}
-	return dump(t, pool)
 }
 
 // history draws events of a few payments; amounts, times, ids and refunds collide.
@@ -169,54 +139,19 @@ func TestOrderNeverShows(t *testing.T) {
 	})
 }
 
-// placed is an event with the partition that it comes on.
-type placed struct {
-	event     *ledger.Event
-	partition int32
-}
-
-// shuffles are histories, each in its order and in another, some events twice, over three partitions.
-func shuffles() *rapid.Generator[[2][]placed] {
-	return rapid.Custom(func(t *rapid.T) [2][]placed {
-		events := history(t)
-		var both [2][]placed
-		for _, event := range events {
-			both[0] = append(both[0], placed{event, 0})
-		}
-		for _, event := range rapid.Permutation(slices.Concat(events, events[:1])).Draw(t, "order") {
-			both[1] = append(both[1], placed{event, rapid.Int32Range(0, 2).Draw(t, "partition")})
-		}
-		return both
-	})
-}
-
-// The same through the store: any order, any partitions, any batches, events twice. Each history takes two databases, so
-// there are a few by seed, not the hundred that rapid would try.
+// The same through the store: any order, over partitions and batches, an event twice.
 func TestOrderNeverShowsInPostgres(t *testing.T) {
 	t.Parallel()
-	for seed := range 12 {
-		t.Run(strconv.Itoa(seed), func(t *testing.T) {
-			t.Parallel()
-			histories := shuffles().Example(seed)
-			straight, shuffled := foldtest.Open(t, New()), foldtest.Open(t, New())
-			foldtest.Own(t, straight, New()).Commit(t, records(histories[0])...)
-			owner := foldtest.Own(t, shuffled, New())
-			for _, record := range records(histories[1]) {
-				owner.Commit(t, record)
-			}
-			require.Equal(t, dump(t, straight), dump(t, shuffled))
-		})
-	}
-}
-
-func records(all []placed) []eventlog.Record {
-	next := map[int32]int64{}
-	out := make([]eventlog.Record, len(all))
-	for i, one := range all {
-		out[i] = foldtest.Record(one.event, one.partition, next[one.partition])
-		next[one.partition]++
-	}
-	return out
+	p := foldtest.NewPlayer(t, New(), views()...)
+	rapid.Check(t, func(rt *rapid.T) {
+		events := history(rt)
+		straight := p.Play(t, slices.Chunk(events, len(events)))
+		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
+		shuffled := p.Play(t, slices.Chunk(order, rapid.IntRange(1, 4).Draw(rt, "batch")))
+		if straight != shuffled {
+			rt.Fatalf("in one batch:\n%s\nshuffled:\n%s", straight, shuffled)
+		}
+	})
 }
 
 // What validation lets through fits every column, however large it is.
@@ -234,7 +169,10 @@ func TestExtremesAreStored(t *testing.T) {
 		owner.Commit(t, foldtest.Record(event, 0, offset))
 		offset++
 	})
-	dump(t, pool)
+	for _, view := range views() {
+		_, err := pool.Exec(t.Context(), "SELECT to_jsonb(v) FROM books."+view+" v")
+		require.NoError(t, err, view)
+	}
 }
 
 // Two owners that make the same rows at the same time.

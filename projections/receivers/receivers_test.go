@@ -1,10 +1,8 @@
 package receivers
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -29,56 +27,6 @@ import (
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
 
-// dump is everything that readers of some books see, as JSON a row, without the name of the books.
-func dump(t testing.TB, pool *pgxpool.Pool, books string) string {
-	t.Helper()
-	var out strings.Builder
-	for _, view := range []string{"receivers", "receiver_payments"} {
-		sql := fmt.Sprintf(`SELECT (jsonb_strip_nulls(to_jsonb(v)) - 'ledger')::text FROM books.%s v WHERE ledger = $1 ORDER BY 1`, view)
-		rows, err := pool.Query(t.Context(), sql, books)
-		require.NoError(t, err)
-		all, err := pgx.CollectRows(rows, pgx.RowTo[string])
-		require.NoError(t, err)
-		for _, row := range all {
-			out.WriteString(view + " " + row + "\n")
-		}
-	}
-	return out.String()
-}
-
-// player plays histories into one database, each into books of its own.
-type player struct {
-	pool   *pgxpool.Pool
-	owner  *foldtest.Owner
-	books  int
-	offset int64
-}
-
-func newPlayer(t testing.TB) *player {
-	t.Helper()
-	pool := foldtest.Open(t, New())
-	return &player{pool: pool, owner: foldtest.Own(t, pool, New())}
-}
-
-// play commits batches of events and gives what the books say then.
-func (p *player) play(t testing.TB, batches iter.Seq[[]*ledger.Event]) string {
-	t.Helper()
-	p.books++
-	books := fmt.Sprintf("books-%d", p.books)
-	for events := range batches {
-		records := make([]eventlog.Record, len(events))
-		for i, original := range events {
-			event := *original
-			event.Ledger = books
-			binary.BigEndian.PutUint32(event.ID[:4], uint32(p.books))
-			records[i] = foldtest.Record(&event, int32(p.offset%3), p.offset)
-			p.offset++
-		}
-		p.owner.Commit(t, records...)
-	}
-	return dump(t, p.pool, books)
-}
-
 // example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
 func example(t testing.TB, n int, line string) *ledger.Event {
 	t.Helper()
@@ -99,7 +47,7 @@ func example(t testing.TB, n int, line string) *ledger.Event {
 // batch, and backwards.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	p := newPlayer(t)
+	p := foldtest.NewPlayer(t, New(), "receivers", "receiver_payments")
 	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
 		t.Helper()
 		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
@@ -107,10 +55,10 @@ func TestHistories(t *testing.T) {
 		for n, line := range lines {
 			events[n] = example(t, n, line)
 		}
-		books := p.play(t, slices.Chunk(events, len(events)))
-		require.Equal(t, books, p.play(t, slices.Chunk(events, 1)), "an event a batch")
+		books := p.Play(t, slices.Chunk(events, len(events)))
+		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "an event a batch")
 		slices.Reverse(events)
-		require.Equal(t, books, p.play(t, slices.Chunk(events, 1)), "backwards")
+		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "backwards")
 		return books
 	})
 }
@@ -199,12 +147,12 @@ func TestOrderNeverShowsInPostgres(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	p := newPlayer(t)
+	p := foldtest.NewPlayer(t, New(), "receivers", "receiver_payments")
 	rapid.Check(t, func(rt *rapid.T) {
 		events := history(rt)
-		straight := p.play(t, slices.Chunk(events, len(events)))
+		straight := p.Play(t, slices.Chunk(events, len(events)))
 		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
-		shuffled := p.play(t, slices.Chunk(order, rapid.IntRange(1, 4).Draw(rt, "batch")))
+		shuffled := p.Play(t, slices.Chunk(order, rapid.IntRange(1, 4).Draw(rt, "batch")))
 		if straight != shuffled {
 			rt.Fatalf("in one batch:\n%s\nshuffled:\n%s", straight, shuffled)
 		}
