@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -13,8 +14,10 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/web"
 	"github.com/tributary-ledger/tributary/projections/audit"
 	"github.com/tributary-ledger/tributary/projections/balances"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/projections/receipts"
+	"github.com/tributary-ledger/tributary/projections/receivers"
 )
 
 // withSample gives the test books that have the sample, and projectors that go on running.
@@ -109,6 +112,64 @@ func TestBalances(t *testing.T) {
 		require.Empty(t, got.stdout)
 		require.Contains(t, got.stderr, "the books have no")
 	}
+}
+
+func TestReceivers(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withSample(t)
+	receiver := decode[receiverWithPayments](t, b.must(t, "get", "receiver", "rcv-7", "--json").stdout)
+	require.Equal(t, "paid", receiver.State)
+	require.Equal(t, "1.5", receiver.Confirmed)
+	require.Len(t, receiver.Payments, 2)
+	shown := b.must(t, "get", "receiver", "rcv-7").stdout
+	require.Contains(t, shown, "due        1.50 DASH")
+	require.Contains(t, shown, "callback   https://shop.example/paid")
+	require.Contains(t, b.must(t, "get", "receiver", "rcv-8").stdout, "reversed")
+	require.Len(t, decodeLines[receivers.Receiver](t, b.must(t, "get", "receiver", "--merchant", "acme", "--json").stdout), 2)
+	require.Contains(t, b.must(t, "get", "receiver", "--merchant", "acme", "--limit", "1").stdout, "expired")
+	require.Contains(t, b.must(t, "get", "receiver", "--merchant", "nobody").stderr, "no receivers of nobody")
+	got := b.run(t, "get", "receiver", "rcv-0")
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stderr, "the books have no receiver of ledger")
+}
+
+// A payment to an unknown receiver counts, and is listed until the receiver is known: with the event that decided its state.
+func TestAPaymentToAnUnknownReceiverIsAnOrphan(t *testing.T) {
+	t.Parallel()
+	b, _, _ := withSample(t)
+	unknown := make([]string, 0, 2)
+	created := ""
+	for line := range strings.Lines(sample) {
+		if !strings.Contains(line, `"subject":"rcv-8"`) {
+			continue
+		}
+		line = strings.ReplaceAll(line, "rcv-8", "rcv-9")
+		line = strings.Replace(line, `"id":"019c`, `"id":"019d`, 1)
+		if strings.Contains(line, "receiver.created") {
+			created = line
+		} else {
+			unknown = append(unknown, line)
+		}
+	}
+	orphans := func() []string {
+		pool, err := postgres.Open(t.Context(), b.url)
+		require.NoError(t, err)
+		defer pool.Close()
+		rows, err := pool.Query(t.Context(), `SELECT concat_ws(' ', o.reference, o.missing, e.state, o.topic) FROM books.orphans o
+			JOIN books.receiver_payments e ON e.txid || ':' || e.vout = o.reference AND o.missing = 'receiver ' || e.receiver_id
+			WHERE o.kind = 'receiver_payment' AND o.kafka_offset IS NOT NULL`)
+		require.NoError(t, err)
+		found, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return found
+	}
+	require.Empty(t, orphans())
+	b.must(t, "publish", write(t, strings.Join(unknown, "")), "--wait")
+	require.Equal(t, []string{
+		"1d2c3b4a5968778695a4b3c2d1e0f9e8d7c6b5a49382716050f1e2d3c4b5a697:0 receiver rcv-9 reversed tributary.receivers",
+	}, orphans())
+	b.must(t, "publish", write(t, created), "--wait")
+	require.Empty(t, orphans())
 }
 
 func TestPaymentsAndReceipts(t *testing.T) {

@@ -84,7 +84,7 @@ func (a *app) demoSteps(ctx context.Context, folder string) error {
 			return a.getBalance(ctx, "", balanceFlags{limit: demoRows})
 		}},
 		{"payments: one row each, whatever the order in which their events came", func(ctx context.Context) error {
-			return a.getPayment(ctx, "", paymentFlags{ledger: ledger.DefaultLedger, merchant: "acme", limit: demoRows})
+			return a.getPayment(ctx, chosen{ledger: ledger.DefaultLedger, merchant: "acme", limit: demoRows})
 		}},
 		{"a receipt", func(ctx context.Context) error {
 			return a.getReceipt(ctx, "rcpt-1007", receiptFlags{ledger: ledger.DefaultLedger, limit: 1})

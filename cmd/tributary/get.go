@@ -17,11 +17,12 @@ func newGetCommand(a *app) *cobra.Command {
 		Short: "Show balances, receipts, payments and receivers",
 		Long:  `Answers questions from the books, as tables for people or, with --json, for programs.`,
 		Example: `  tributary get balance merchant:acme:payable
-  tributary get receipt pay-1042 --json | jq -r .amount`,
+  tributary get receipt pay-1042 --json | jq -r .amount
+  tributary get receiver --merchant acme`,
 		Args: cobra.NoArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newGetBalanceCommand(a), newGetReceiptCommand(a), newGetPaymentCommand(a))
+	command.AddCommand(newGetBalanceCommand(a), newGetReceiptCommand(a), newGetPaymentCommand(a), newGetReceiverCommand(a))
 	return command
 }
 

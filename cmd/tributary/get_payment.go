@@ -12,14 +12,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/receipts"
 )
 
-// paymentFlags say which payments are shown.
-type paymentFlags struct {
-	ledger, merchant string
-	limit            int
-}
-
 func newGetPaymentCommand(a *app) *cobra.Command {
-	var flags paymentFlags
 	command := &cobra.Command{
 		Use:   "payment [ID]",
 		Short: "Show a payment and its refunds, or a merchant's payments",
@@ -28,22 +21,34 @@ a merchant, the latest first.`,
 		Example: `  tributary get payment pay-1042
   tributary get payment --merchant acme --limit 20
   tributary get payment pay-1042 --json | jq '.refunds[] | [.refund_id, .state]'`,
-		Args:              cobra.MaximumNArgs(1),
-		ValidArgsFunction: noCompletion,
-		RunE: func(command *cobra.Command, args []string) error {
-			if err := oneOf(args, "a payment's id", "--merchant", flags.merchant, flags.limit); err != nil {
-				return err
-			}
-			return a.getPayment(command.Context(), strings.Join(args, ""), flags)
-		},
 	}
-	command.Flags().StringVar(&flags.merchant, "merchant", "", "list this merchant's payments")
-	command.Flags().IntVar(&flags.limit, "limit", 50, "list at most so many") //nolint:mnd // a screenful
-	ledgerFlag(command, &flags.ledger, ledger.DefaultLedger)
+	byIDOrMerchant(command, "payment", a.getPayment)
 	a.jsonFlag(command, `an object of ledger, payment_id, state, merchant_id, user_id, provider, payment_type, asset_code, amount,
 refunded, disputed, receipt_id, transaction_id, started_at, posted_at, updated_at, refunds (refund_id, amount,
 fee_returned, reason, state, occurred_at, …); with --merchant one a line, without refunds`)
 	return command
+}
+
+// chosen says which payments or receivers are shown: the one with the id or, where that is empty, a merchant's.
+type chosen struct {
+	id, ledger, merchant string
+	limit                int
+}
+
+// byIDOrMerchant makes the command show one by its id, or list a merchant's.
+func byIDOrMerchant(command *cobra.Command, thing string, show func(context.Context, chosen) error) {
+	var which chosen
+	command.Args, command.ValidArgsFunction = cobra.MaximumNArgs(1), noCompletion
+	command.RunE = func(command *cobra.Command, args []string) error {
+		if err := oneOf(args, "a "+thing+"'s id", "--merchant", which.merchant, which.limit); err != nil {
+			return err
+		}
+		which.id = strings.Join(args, "")
+		return show(command.Context(), which)
+	}
+	command.Flags().StringVar(&which.merchant, "merchant", "", "list this merchant's "+thing+"s")
+	command.Flags().IntVar(&which.limit, "limit", 50, "list at most so many") //nolint:mnd // a screenful
+	ledgerFlag(command, &which.ledger, ledger.DefaultLedger)
 }
 
 // oneOf wants an id or the flag that lists, not both.
@@ -64,16 +69,16 @@ type paymentWithRefunds struct {
 	Refunds []receipts.Refund `json:"refunds"`
 }
 
-func (a *app) getPayment(ctx context.Context, id string, flags paymentFlags) error {
+func (a *app) getPayment(ctx context.Context, which chosen) error {
 	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
-		if id == "" {
-			return a.listPayments(ctx, pool, flags)
+		if which.id == "" {
+			return a.listPayments(ctx, pool, which)
 		}
-		payment, err := receipts.GetPayment(ctx, pool, flags.ledger, id)
+		payment, err := receipts.GetPayment(ctx, pool, which.ledger, which.id)
 		if err != nil {
-			return noSuch("payment", id, flags.ledger, err)
+			return noSuch("payment", which.id, which.ledger, err)
 		}
-		refunds, err := receipts.ListRefunds(ctx, pool, flags.ledger, id)
+		refunds, err := receipts.ListRefunds(ctx, pool, which.ledger, which.id)
 		if err != nil {
 			return err
 		}
@@ -84,16 +89,16 @@ func (a *app) getPayment(ctx context.Context, id string, flags paymentFlags) err
 	})
 }
 
-func (a *app) listPayments(ctx context.Context, pool *pgxpool.Pool, flags paymentFlags) error {
-	found, err := receipts.ListPayments(ctx, pool, flags.ledger, flags.merchant, nil, flags.limit+1)
+func (a *app) listPayments(ctx context.Context, pool *pgxpool.Pool, which chosen) error {
+	found, err := receipts.ListPayments(ctx, pool, which.ledger, which.merchant, nil, which.limit+1)
 	if err != nil {
 		return err
 	}
 	if len(found) == 0 {
-		a.notef("the books have no posted payments of %s in ledger %s", flags.merchant, flags.ledger)
+		a.notef("the books have no posted payments of %s in ledger %s", which.merchant, which.ledger)
 		return nil
 	}
-	return printPage(a, found, flags.limit, paymentTable)
+	return printPage(a, found, which.limit, paymentTable)
 }
 
 func paymentTable(rows []receipts.Payment) *table {

@@ -20,6 +20,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/projections/receipts"
+	"github.com/tributary-ledger/tributary/projections/receivers"
 )
 
 // postgresProjections are all projections whose tables are in Postgres. Those that only need to be named take no pool.
@@ -27,6 +28,7 @@ func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Pr
 	return []postgres.Projection{
 		balances.New(pool, find),
 		receipts.New(),
+		receivers.New(),
 		quarantine.New(),
 	}
 }

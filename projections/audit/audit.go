@@ -36,6 +36,7 @@ func models() map[string]func(*Auditor, *examination) model {
 		"balances":   newBalances,
 		"quarantine": newQuarantine,
 		"receipts":   newReceipts,
+		"receivers":  newReceivers,
 	}
 }
 
@@ -89,17 +90,13 @@ func (a *Auditor) open(ctx context.Context, s *snapshot, names []string) ([]*exa
 	}
 	known := models()
 	if len(names) == 0 {
-		for _, name := range Names() {
-			if _, ok := live[name]; ok {
-				names = append(names, name)
-			}
-		}
+		names = slices.Collect(maps.Keys(live)) // One without a proof is refused below, not passed over.
 	}
 	var all []*examination
 	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		newModel, ok := known[name]
 		if !ok {
-			return nil, fmt.Errorf("there is no projection %q to verify: know %s", name, strings.Join(Names(), ", "))
+			return nil, fmt.Errorf("there is no projection %q that can be verified: know %s", name, strings.Join(Names(), ", "))
 		}
 		generation, ok := live[name]
 		if !ok {

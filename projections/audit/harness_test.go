@@ -23,6 +23,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/projections/receipts"
+	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
@@ -38,7 +39,7 @@ type stack struct {
 
 // all are the projections that are audited.
 func all(pool *pgxpool.Pool) []postgres.Projection {
-	return []postgres.Projection{balances.New(pool, nil), quarantine.New(), receipts.New()}
+	return []postgres.Projection{balances.New(pool, nil), quarantine.New(), receipts.New(), receivers.New()}
 }
 
 // named is the projection of a name.

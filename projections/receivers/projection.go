@@ -54,4 +54,6 @@ func (*Projection) Tables() []postgres.Table {
 }
 
 // Wants every event of its topic.
-func (*Projection) Wants(record *eventlog.Record) bool { return record.Event != nil }
+func (*Projection) Wants(record *eventlog.Record) bool {
+	return record.Event != nil && record.Topic == eventlog.TopicReceivers
+}
