@@ -27,7 +27,7 @@ type page struct {
 //	output  is what the block before it prints; "…" stands for whatever
 //	sql     runs and returns, on tables filled with the product's sample
 //
-// All others are only shown.
+// Blocks of Go, and fragments of SQL, stand word for word in docs/examples. All others are only shown.
 type block struct {
 	page, kind string
 	line       int
@@ -113,6 +113,23 @@ func anchors(text string) []string {
 		}
 	}
 	return all
+}
+
+func TestCodeIsThatOfTheExamples(t *testing.T) {
+	t.Parallel()
+	var code strings.Builder
+	err := filepath.WalkDir("examples", func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			code.WriteString(readFile(t, path))
+		}
+		return err
+	})
+	require.NoError(t, err)
+	for _, p := range pages(t) {
+		for _, b := range ofKind(p.blocks(), "go", "sql fragment") {
+			require.Contains(t, code.String(), b.text, "%s:%d is not the code of docs/examples", b.page, b.line)
+		}
+	}
 }
 
 // A page that says which test holds a promise must not outlive the test.
