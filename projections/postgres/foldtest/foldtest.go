@@ -19,14 +19,19 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
-// Open gives the test a database that has these projections' tables. The package's TestMain must call stacktest.Main.
+// Open gives the test a database that has these projections' tables; a benchmark gets it on a server of the usual size. The
+// package's TestMain must call stacktest.Main.
 func Open(t testing.TB, all ...postgres.Projection) *pgxpool.Pool {
 	t.Helper()
-	names := make([]string, len(all))
-	for i, projection := range all {
-		names[i] = projection.Definition().Name
-	}
-	url := stacktest.PostgresFrom(t, strings.Join(names, " "), func(ctx context.Context, url string) error {
+	pool, err := postgres.Open(t.Context(), database(t, all))
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
+
+func database(t testing.TB, all []postgres.Projection) string {
+	t.Helper()
+	migrate := func(ctx context.Context, url string) error {
 		pool, err := postgres.Open(ctx, url)
 		if err != nil {
 			return fmt.Errorf("open the template: %w", err)
@@ -34,11 +39,17 @@ func Open(t testing.TB, all ...postgres.Projection) *pgxpool.Pool {
 		defer pool.Close()
 		_, err = postgres.Migrate(ctx, pool, all, nil)
 		return err
-	})
-	pool, err := postgres.Open(t.Context(), url)
-	require.NoError(t, err)
-	t.Cleanup(pool.Close)
-	return pool
+	}
+	if _, measured := t.(*testing.B); measured {
+		url := stacktest.LargePostgres(t).URL()
+		require.NoError(t, migrate(t.Context(), url))
+		return url
+	}
+	names := make([]string, len(all))
+	for i, projection := range all {
+		names[i] = projection.Definition().Name
+	}
+	return stacktest.PostgresFrom(t, strings.Join(names, " "), migrate)
 }
 
 // Record is an event at a place in the log of its type's topic, recorded a second after it happened.
