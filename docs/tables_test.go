@@ -129,7 +129,26 @@ func columnMeanings() map[string]string {
 		"quarantine.key":         "the record's key",
 		"quarantine.released_at": "null until it is published again",
 
-		"receivers.receiver_id": "the subject of its events",
+		"receiver_id":    "the subject of its events",
+		"address":        "that waits for the payment",
+		"instant_locked": "whether the chain's quick lock held it",
+
+		"receivers.asset_code":   "what is asked for, such as `DASH`",
+		"receivers.amount_due":   "what is asked for; zero asks for any amount",
+		"receivers.pending":      "detected and not confirmed, in the asset of the amount due",
+		"receivers.confirmed":    "confirmed, in the asset of the amount due",
+		"receivers.amount_fiat":  "the price in money of a state",
+		"receivers.fiat_code":    "whose money",
+		"receivers.base_fiat":    "the rate: one unit of the crypto asset in fiat",
+		"receivers.callback_url": "who is told",
+		"receivers.expires_at":   "when the offer is to end",
+		"receivers.created_at":   "time of receiver.created",
+		"receivers.merchant_id":  "who is paid",
+
+		"receiver_payments.state":        "detected, confirmed or reversed",
+		"receiver_payments.detected_at":  "time of the earliest detection",
+		"receiver_payments.confirmed_at": "time of the earliest confirmation",
+		"receiver_payments.late":         "first seen when the receiver had expired",
 
 		"orphans.kind":      "what kind of event misses something",
 		"orphans.reference": "what the event is about",
