@@ -29,7 +29,7 @@ const patience = 5 * time.Minute
 func TestPagesAreTrue(t *testing.T) {
 	t.Parallel()
 	program := filepath.Join(t.TempDir(), "tributary")
-	command := exec.CommandContext(t.Context(), "go", "build", "-o", program, "./cmd/tributary")
+	command := exec.CommandContext(t.Context(), "go", "build", "-buildvcs=false", "-o", program, "./cmd/tributary")
 	command.Dir = root
 	out, err := command.CombinedOutput()
 	require.NoErrorf(t, err, "%s", out)
