@@ -12,10 +12,11 @@ import (
 	"github.com/tributary-ledger/tributary/projections"
 )
 
-// Live is the number of the generation that readers see.
-func Live(ctx context.Context, pool *pgxpool.Pool, projection string) (int32, error) {
+// lockLive is the number of the generation that readers see. It stays that until the transaction ends: a swap comes
+// before, and is seen, or after, and fences whoever took over partitions here.
+func lockLive(ctx context.Context, tx pgx.Tx, projection string) (int32, error) {
 	var number int32
-	err := pool.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1`, projection).Scan(&number)
+	err := tx.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1 FOR SHARE`, projection).Scan(&number)
 	switch {
 	case errors.Is(err, pgx.ErrNoRows):
 		return 0, fmt.Errorf("%s has no live generation: run `tributary migrate`", projection)

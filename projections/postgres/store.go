@@ -69,18 +69,17 @@ func (s *Store) generation(number int32) Generation {
 func (s *Store) Acquire(
 	ctx context.Context, claims []projections.Claim,
 ) (map[eventlog.TopicPartition]projections.Ownership, error) {
-	generation := s.options.Generation
-	if generation == 0 {
-		live, err := Live(ctx, s.pool, s.Definition().Name)
-		if err != nil {
-			return nil, err
-		}
-		generation = live
-	}
 	var owned map[eventlog.TopicPartition]projections.Ownership
 	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
 		stop := s.endBlockers(ctx, tx.Conn().PgConn().PID())
 		defer stop()
+		generation := s.options.Generation
+		if generation == 0 {
+			var err error
+			if generation, err = lockLive(ctx, tx, s.Definition().Name); err != nil {
+				return err
+			}
+		}
 		var err error
 		owned, err = takeOver(ctx, tx, generation, claims)
 		return err
