@@ -87,10 +87,26 @@ func (h *Health) mend(kind string) {
 	delete(h.failures, kind)
 }
 
-func (h *Health) joined() {
+// recovered notes that a session has come as far as to own partitions.
+func (h *Health) recovered() {
+	h.mend("session")
+	h.mend("log_lost")
+}
+
+// spare notes that a session is a member without partitions.
+func (h *Health) spare() {
+	h.recovered()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.member = true
+}
+
+// left notes the end of a session. What it was retrying nobody retries any more: why it ended is the caller's to say.
+func (h *Health) left() {
+	h.assigned(0)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	maps.DeleteFunc(h.failures, func(kind string, _ failure) bool { return kind != "session" && kind != "log_lost" })
 }
 
 // assigned notes how many partitions are owned; 0 forgets where they were.

@@ -15,23 +15,39 @@ import (
 func (s *session) poll(ctx context.Context) error {
 	defer close(s.changes)
 	for {
-		fetches := s.client.PollRecords(ctx, s.settings.BatchEvents)
+		fetches := s.fetched(ctx)
 		if err := s.pollError(ctx, fetches); err != nil {
 			return err
 		}
 		batch := s.batch(fetches)
 		if len(batch.Ranges) > 0 {
-			s.inFlight.Add(1)
+			s.inFlight.begin()
 		}
 		s.client.AllowRebalance()
 		if len(batch.Ranges) == 0 {
 			continue
 		}
 		if err := s.handOver(ctx, batch); err != nil {
-			s.inFlight.Done()
+			s.inFlight.end()
 			return err
 		}
 	}
+}
+
+// quiet is how long the client tells of no failure until reading is taken to work, though there is nothing to read. It is
+// longer than the client's pause between tries.
+const quiet = 5 * time.Second
+
+// fetched is what has arrived, or nothing when all was quiet for a while.
+func (s *session) fetched(ctx context.Context) kgo.Fetches {
+	briefly, cancel := context.WithTimeout(ctx, quiet)
+	defer cancel()
+	fetches := s.client.PollRecords(briefly, s.settings.BatchEvents)
+	if ctx.Err() == nil && briefly.Err() != nil && fetches.NumRecords() == 0 &&
+		errors.Is(fetches.Err0(), context.DeadlineExceeded) {
+		return nil
+	}
+	return fetches
 }
 
 func (s *session) handOver(ctx context.Context, batch Batch) error {
@@ -118,7 +134,7 @@ func (s *session) batch(fetches kgo.Fetches) Batch {
 func (s *session) commit(ctx context.Context) error {
 	for next := range s.changes {
 		err := s.commitOne(ctx, next)
-		s.inFlight.Done()
+		s.inFlight.end()
 		if err != nil {
 			return err
 		}
@@ -126,18 +142,35 @@ func (s *session) commit(ctx context.Context) error {
 	return nil
 }
 
+// slowError says that a commit of several records did not end within its time. The same again might never: a half of it
+// has the time to itself. Should it be in all the same, the store refuses the half, and the next session sees that it is in.
+type slowError struct{ err error }
+
+func (e *slowError) Error() string { return e.err.Error() }
+
+func (e *slowError) Unwrap() error { return e.err }
+
 // commitOne commits a change. One that the store refuses is cut in halves until the event that it refuses stands alone:
 // all before it is in, and the error names its position.
 func (s *session) commitOne(ctx context.Context, next pending) error {
 	started := time.Now()
 	var committed Committed
 	err := s.retry(ctx, "commit", func(ctx context.Context) error {
-		ctx, cancel := context.WithTimeout(ctx, s.settings.CommitTimeout)
+		try, cancel := context.WithTimeout(ctx, s.settings.CommitTimeout)
 		defer cancel()
 		var err error
-		committed, err = next.change.Commit(ctx)
+		committed, err = next.change.Commit(try)
+		if err != nil && try.Err() != nil && ctx.Err() == nil && len(next.batch.Records) > 1 {
+			return &slowError{err}
+		}
 		return err
 	})
+	if slow, ok := errors.AsType[*slowError](err); ok {
+		s.metrics.retries.WithLabelValues("commit").Inc()
+		s.health.fail("commit", slow.err)
+		s.log.Warn("a commit took too long; trying again with half of it", "records", len(next.batch.Records), "err", slow.err)
+		return s.commitHalves(ctx, next.batch, slow.err)
+	}
 	if refused, ok := errors.AsType[*RefusedError](err); ok {
 		refused.Batch = next.batch
 		return s.commitHalves(ctx, next.batch, err)
@@ -162,7 +195,7 @@ func (s *session) commitHalves(ctx context.Context, batch Batch, refusal error) 
 		case errors.As(err, &refused):
 			change = brokenChange{err}
 		case err != nil:
-			return fmt.Errorf("prepare half of a refused batch: %w", err)
+			return fmt.Errorf("prepare half of a batch: %w", err)
 		}
 		if err := s.commitOne(ctx, pending{half, change}); err != nil {
 			return err
@@ -219,12 +252,8 @@ func (s *session) kept() map[eventlog.TopicPartition]eventlog.Kept {
 	return kept
 }
 
-// noteEnds tells health and metrics how far the session is behind. To be a member without partitions is to be well, too:
-// there may be more copies than partitions.
+// noteEnds tells health and metrics how far the session is behind.
 func (s *session) noteEnds(ends map[eventlog.TopicPartition]int64) {
-	if _, generation := s.client.GroupMetadata(); generation >= 0 {
-		s.health.joined()
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := range s.owned {

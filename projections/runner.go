@@ -172,5 +172,6 @@ func (r *Runner) retry(ctx context.Context, kind string, do func(context.Context
 func final(err error) bool {
 	_, refused := errors.AsType[*RefusedError](err)
 	_, fenced := errors.AsType[*FencedError](err)
-	return refused || fenced || eventlog.Classify(err) == eventlog.KindLogLost
+	_, slow := errors.AsType[*slowError](err)
+	return refused || fenced || slow || eventlog.Classify(err) == eventlog.KindLogLost
 }

@@ -21,7 +21,7 @@ type session struct {
 	// changes hands prepared changes from the poller to the committer: one is committed while the next is prepared.
 	changes chan pending
 	// inFlight counts the changes between their poll and the end of their commit.
-	inFlight sync.WaitGroup
+	inFlight flights
 
 	// end ends the session with the error that a callback of the client met.
 	end context.CancelCauseFunc
@@ -59,7 +59,7 @@ func (r *Runner) session(ctx context.Context) error {
 	group.Go(func() error { return s.watch(groupCtx) })
 	err = group.Wait()
 	client.CloseAllowingRebalance()
-	r.health.assigned(0)
+	r.health.left()
 	return err
 }
 
@@ -78,6 +78,7 @@ func (s *session) options() []kgo.Opt {
 		// A rebalance waits no longer than this for a member that died meanwhile.
 		kgo.RebalanceTimeout(s.settings.SessionTimeout),
 		kgo.HeartbeatInterval(s.settings.SessionTimeout / heartbeats),
+		kgo.OnPartitionsAssigned(s.assigned),
 		kgo.AdjustFetchOffsetsFn(s.acquire),
 		kgo.OnPartitionsRevoked(s.revoked),
 		kgo.OnPartitionsLost(s.lost),
@@ -92,6 +93,16 @@ func (s *session) options() []kgo.Opt {
 		kgo.FetchMaxBytes(s.settings.FetchBytes),
 		// One partition may fill a fetch: a batch from few partitions touches fewer rows than one from many.
 		kgo.FetchMaxPartitionBytes(s.settings.FetchBytes),
+	}
+}
+
+// assigned is called at the end of every rebalance, with what is new. A member without partitions is as well as any: there
+// may be more copies than partitions.
+func (s *session) assigned(_ context.Context, _ *kgo.Client, added map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(added) == 0 && len(s.owned) == 0 {
+		s.health.spare()
 	}
 }
 
@@ -146,8 +157,7 @@ func (s *session) own(owned map[eventlog.TopicPartition]Ownership) error {
 		s.health.started(p, o.NextOffset)
 	}
 	s.health.assigned(len(s.owned))
-	s.health.mend("session")
-	s.health.mend("log_lost")
+	s.health.recovered()
 	return nil
 }
 
@@ -169,15 +179,10 @@ func (s *session) claims(ctx context.Context, offsets map[string]map[int32]kgo.O
 // revoked waits, for a while, until what was read of the partitions is committed, so that the next owner need not do it
 // again. Not to wait would be as correct: the store decides.
 func (s *session) revoked(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
-	done := make(chan struct{})
-	go func() {
-		s.inFlight.Wait()
-		close(done)
-	}()
 	timer := time.NewTimer(s.settings.SessionTimeout / 2) //nolint:mnd // Half of what the others would wait.
 	defer timer.Stop()
 	select {
-	case <-done:
+	case <-s.inFlight.landed():
 	case <-timer.C:
 	case <-ctx.Done():
 	}
