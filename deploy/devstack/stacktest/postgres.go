@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,7 +25,7 @@ var shared server //nolint:gochecknoglobals // what a test binary shares can liv
 type server struct {
 	mu        sync.Mutex
 	postgres  *devstack.Postgres
-	home      string
+	home      *home
 	err       error
 	databases int                  // made so far, for their names
 	templates map[string]*template // by key
@@ -111,7 +110,7 @@ func (s *server) start(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), startPatience) // it serves later tests as well
 	defer cancel()
-	s.postgres, s.err = devstack.StartPostgres(ctx, devstack.PostgresOptions{Home: s.home, Small: true})
+	s.postgres, s.err = devstack.StartPostgres(ctx, devstack.PostgresOptions{Home: s.home.dir, Small: true})
 	return s.err
 }
 
@@ -123,8 +122,8 @@ func (s *server) stop(ctx context.Context) error {
 		// Nobody wants its data any more, so there is no need to stop in order.
 		err = errors.Join(s.postgres.Kill(), s.postgres.Stop(ctx))
 	}
-	if s.home != "" {
-		err = errors.Join(err, os.RemoveAll(s.home))
+	if s.home != nil {
+		err = errors.Join(err, s.home.remove())
 	}
 	return err
 }
