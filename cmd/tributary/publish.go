@@ -66,7 +66,7 @@ type publication struct {
 }
 
 func (a *app) publish(ctx context.Context, name string, flags publishFlags) error {
-	input, err := a.openInput(ctx, name)
+	input, err := unlessInterrupted(ctx, func() (*os.File, error) { return a.openInput(ctx, name) })
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,27 @@ func (a *app) publish(ctx context.Context, name string, flags publishFlags) erro
 		return a.printJSON(result)
 	}
 	return nil
+}
+
+// unlessInterrupted does not wait for a pipe whose other end is silent, which no context ends. What it leaves behind ends with
+// the process.
+func unlessInterrupted[T any](ctx context.Context, do func() (T, error)) (T, error) {
+	type outcome struct {
+		result T
+		err    error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		result, err := do()
+		done <- outcome{result, err}
+	}()
+	select {
+	case <-ctx.Done():
+		var none T
+		return none, fmt.Errorf("interrupted, and nothing was published: %w", ctx.Err())
+	case got := <-done:
+		return got.result, got.err
+	}
 }
 
 // openInput opens a file that can be read twice: what cannot, stdin or a pipe, is copied to a file that has no name any more,

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -86,6 +87,26 @@ func TestStdinIsSpooledAndTheSpoolGone(t *testing.T) {
 	left, err := os.ReadDir(spool)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestCtrlCEndsTheWaitForASilentPipe(t *testing.T) {
+	t.Parallel()
+	silent, writer := io.Pipe()
+	defer writer.Close() //nolint:errcheck // nobody reads it any more
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		ended <- run(ctx, world{args: []string{"publish"}, stdin: silent, stdout: io.Discard, stderr: io.Discard})
+	}()
+	_, err := io.WriteString(writer, "{")
+	require.NoError(t, err, "it reads")
+	cancel()
+	select {
+	case code := <-ended:
+		require.NotEqual(t, exitDone, code)
+	case <-time.After(time.Minute):
+		require.FailNow(t, "it goes on waiting")
+	}
 }
 
 func TestDryRunOnlyChecks(t *testing.T) {
