@@ -222,12 +222,16 @@ func parameters(arrays []*Array) [][]byte {
 
 // queryBinary runs a statement with array parameters and calls each for every row of its result, fields in binary form.
 func queryBinary(ctx context.Context, tx pgx.Tx, sql string, arrays []*Array, each func(row [][]byte) error) error {
+	values := parameters(arrays)
+	if err := fits(values); err != nil {
+		return err
+	}
 	binaryForm := []int16{pgx.BinaryFormatCode}
 	formats := make([]int16, len(arrays))
 	for i := range formats {
 		formats[i] = pgx.BinaryFormatCode
 	}
-	reader := tx.Conn().PgConn().ExecParams(ctx, sql, parameters(arrays), nil, formats, binaryForm)
+	reader := tx.Conn().PgConn().ExecParams(ctx, sql, values, nil, formats, binaryForm)
 	var failed error
 	for reader.NextRow() {
 		if failed == nil {

@@ -54,8 +54,28 @@ func sqlState(err error) string {
 	return ""
 }
 
-// refuses tells whether the server said that it cannot take these values: trying again cannot help.
+// errTooLarge says that a statement's values are more than one message to the server may hold.
+var errTooLarge = errors.New("the values of one statement are over 1 GB")
+
+// fits is an error where parameters are more than the server takes at once. A batch that was well compressed in the log may
+// be: it is refused, and so cut in halves, where the driver's own error would be tried again for ever.
+func fits(parameters [][]byte) error {
+	const most = 1<<30 - 1<<20 // Less a little, for what goes with them.
+	bytes := 0
+	for _, parameter := range parameters {
+		bytes += len(parameter)
+	}
+	if bytes > most {
+		return fmt.Errorf("%w: %d bytes", errTooLarge, bytes)
+	}
+	return nil
+}
+
+// refuses tells whether the server cannot take these values: trying again cannot help.
 func refuses(err error) bool {
+	if errors.Is(err, errTooLarge) {
+		return true
+	}
 	state := sqlState(err)
 	if len(state) < 2 {
 		return false
@@ -88,6 +108,9 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
 
 // execBinary runs a statement whose parameters are arrays in binary form, and returns how many rows it touched.
 func execBinary(ctx context.Context, tx pgx.Tx, sql string, parameters ...[]byte) (int64, error) {
+	if err := fits(parameters); err != nil {
+		return 0, err
+	}
 	formats := make([]int16, len(parameters))
 	for i := range formats {
 		formats[i] = pgx.BinaryFormatCode
