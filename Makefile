@@ -138,7 +138,7 @@ lint-vulnerabilities: need-go $(GOVULNCHECK)
 .PHONY: need-go need-node
 
 need-go:
-	@found=$$(go env GOVERSION 2>&1 | tail -n 1 || true); \
+	@found=$$(go env GOVERSION 2>/dev/null || true); \
 	awk -v found="$${found#go}" -v least='$(GO_MINIMUM)' 'BEGIN { split(found, f, "."); split(least, l, "."); \
 		exit !(f[1] + 0 > l[1] + 0 || (f[1] + 0 == l[1] + 0 && f[2] + 0 >= l[2] + 0)) }' || { \
 		echo 'Go $(GO_MINIMUM) or newer is needed: everything is built with it (https://go.dev/dl/).' >&2; \
