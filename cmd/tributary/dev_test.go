@@ -58,10 +58,10 @@ func TestDevRunsAllOfItAndKeepsTheData(t *testing.T) {
 			require.Equal(t, exitNo, other.code)
 			require.Contains(t, other.stderr, "another stack runs on the data in "+data)
 		}
-		require.Contains(t, b.must(t, "get", "balance", "bank:first:cash").stdout, " 50  EUR")
+		require.Contains(t, b.must(t, "get", "balance", "bank:first:cash").stdout, " 50.00  EUR")
 		require.Contains(t, b.must(t, "status").stdout, "ready")
 		require.Equal(t, exitDone, dev.stop(t), dev.stderr)
-		require.Contains(t, dev.stdout.String(), "tributary publish")
+		require.Contains(t, dev.stdout.String(), "tributary simulate")
 		require.NoFileExists(t, filepath.Join(data, devstack.EndpointsFile))
 	}
 }
@@ -81,8 +81,11 @@ func TestDevSaysThatAProjectorStoppedAndGoesOn(t *testing.T) {
 	data := filepath.Join(openFolder(t), "data")
 	dev := books{}.start(t, "dev", "--data", data, "--ports", "auto")
 	b := ready(t, dev, data)
-	_, url, _ := strings.Cut(b.environ[1], "=")
-	b.url = url
+	for _, variable := range b.environ {
+		if name, value, _ := strings.Cut(variable, "="); name == postgresVariable {
+			b.url = value
+		}
+	}
 	b.exec(t, `ALTER TABLE balances.entries_g1 ADD CONSTRAINT bug CHECK (amount < 100)`)
 	b.must(t, "publish", write(t, sample))
 	require.Eventually(t, func() bool {

@@ -159,7 +159,7 @@ func TestPublishWaitsUntilTheBooksHaveIt(t *testing.T) {
 	result := decode[publication](t, got.stdout)
 	require.Equal(t, 46, result.Published)
 	require.NotEmpty(t, result.Positions)
-	require.Contains(t, b.must(t, "get", "balance", "bank:first:cash").stdout, " 50  EUR")
+	require.Contains(t, b.must(t, "get", "balance", "bank:first:cash").stdout, " 50.00  EUR")
 }
 
 func TestHowFarItCameIsSaid(t *testing.T) {
