@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
@@ -36,7 +37,8 @@ stops with the position in its message, and exit code 1; it never skips an event
 
 func (a *app) project(ctx context.Context, names []string) error {
 	logger := a.logger(slog.LevelInfo)
-	kafka, err := a.kafka(logger)
+	const complainEvery = 10 * time.Second
+	kafka, err := a.kafka(quietly(logger, complainEvery))
 	if err != nil {
 		return err
 	}
