@@ -15,6 +15,7 @@ import (
 
 // world is all that the program touches of its process.
 type world struct {
+	name           string // by which it was called
 	args           []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
@@ -52,13 +53,13 @@ Facts go to stdout, progress and logs to stderr; with --json facts are JSON. Exi
 
 Settings come from flags, the environment (TRIBUTARY_…), and tributary.yaml, in that order; "tributary config" prints
 what is in force.`,
-		Example: `  tributary dev                            # servers and projectors on this machine, until Ctrl-C
-  set -a; . .tributary/endpoints.env       # in another shell: point every command at them
+		Example: `  tributary dev                                 # run all of it on this machine, until Ctrl-C
+  set -a; . .tributary/endpoints.env; set +a    # in another shell: point every command at them
   tributary publish events.ndjson --wait
   tributary get balance merchant:acme:payable`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		RunE:          func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	root.SetArgs(a.args)
@@ -66,7 +67,7 @@ what is in force.`,
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
 	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error { return a.prepare(command) }
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"}) // --help is enough
+	root.SetHelpCommand(newHelpCommand())
 	addSettingFlags(root.PersistentFlags())
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run it:"},
@@ -93,6 +94,14 @@ func addGroup(root *cobra.Command, group string, commands ...*cobra.Command) {
 		command.GroupID = group
 		root.AddCommand(command)
 	}
+}
+
+// called is how the program's user calls it, for commands to be typed.
+func (a *app) called() string {
+	if a.name == "" {
+		return "tributary"
+	}
+	return a.name
 }
 
 // prepare runs before each command, when its flags are known.

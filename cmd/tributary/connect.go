@@ -20,7 +20,7 @@ import (
 // dialPatience is how long a command waits for a server that may not be there.
 const dialPatience = 5 * time.Second
 
-const devHint = `; with "tributary dev" running here: set -a; . .tributary/endpoints.env`
+const devHint = `; with "tributary dev" running here: set -a; . .tributary/endpoints.env; set +a`
 
 // kafka is how the settings say to reach the brokers. It dials nothing.
 func (a *app) kafka(logger *slog.Logger) (eventlog.Config, error) {

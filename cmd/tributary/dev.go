@@ -8,10 +8,17 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
+)
+
+// Variables of endpoints.env.
+const (
+	healthVariable   = "TRIBUTARY_HEALTH_URL"
+	postgresVariable = "TRIBUTARY_POSTGRES_URL"
 )
 
 // devFlags say what dev runs, and where.
@@ -43,7 +50,7 @@ When all is ready it writes endpoints.env into --data: the variables that point 
 	command.Flags().StringVar(&flags.ports, "ports", string(devstack.PortsFixed), "fixed: the usual ports; auto: any that are free")
 	command.Flags().StringSliceVar(&flags.only, "only", nil, "start these servers alone: "+strings.Join(devstack.Servers(), ","))
 	command.Flags().BoolVar(&flags.verbose, "verbose", false, "log what servers and projectors do")
-	a.jsonFlag(command, "an object, when all is ready: the variables of endpoints.env and TRIBUTARY_HEALTH_URL")
+	a.jsonFlag(command, "an object, when all is ready: the variables of endpoints.env ")
 	complete := func(values ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}
@@ -91,7 +98,7 @@ func (a *app) stopDev(ctx context.Context, run *devRun) error {
 
 // serveDev tells where everything is, and waits for the end.
 func (a *app) serveDev(ctx context.Context, run *devRun, data string, started time.Time) error {
-	file, err := run.stack.WriteEndpoints(nil)
+	file, err := run.stack.WriteEndpoints(map[string]string{healthVariable: run.server.URL()})
 	if err != nil {
 		return err
 	}
@@ -109,9 +116,6 @@ func (a *app) printDev(run *devRun, data, file string, took time.Duration) error
 		return a.printJSON(run.endpoints())
 	}
 	at := run.stack.Endpoints()
-	if shown, err := filepath.Rel(".", file); err == nil && !filepath.IsAbs(data) {
-		file = shown
-	}
 	return a.printf(`
   Kafka       %s
   Postgres    %s
@@ -122,13 +126,13 @@ func (a *app) printDev(run *devRun, data, file string, took time.Duration) error
 ready in %.1f s. In another shell:
 
   set -a; . %s; set +a
-  tributary publish events.ndjson --wait
-  tributary get balance
+  %[8]s simulate --events 1000
+  %[8]s get balance
   psql "$TRIBUTARY_POSTGRES_URL" -c 'SELECT * FROM books.account_balances'
 
 Ctrl-C stops it.
-`, strings.Join(at.KafkaBrokers, ","), at.PostgresURL, run.server.URL(), filepath.Clean(data),
-		strings.Join(projectionNames(), ", "), took.Seconds(), file)
+`, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), run.server.URL(), filepath.Clean(data),
+		strings.Join(projectionNames(), ", "), took.Seconds(), shellWord(file), shellWord(a.called()))
 }
 
 // devServers runs servers alone.
@@ -151,12 +155,16 @@ func (a *app) serveServers(ctx context.Context, run *devRun, started time.Time) 
 		err = a.printJSON(run.endpoints())
 	} else {
 		listed := newTable("VARIABLE", "VALUE")
-		for _, name := range []string{"TRIBUTARY_KAFKA_BROKERS", "TRIBUTARY_POSTGRES_URL"} {
+		for _, name := range []string{"TRIBUTARY_KAFKA_BROKERS", postgresVariable} {
 			if value, ok := run.endpoints()[name]; ok {
+				if name == postgresVariable {
+					value = mask(value) // the file has all of it, for its owner alone
+				}
 				listed.row(name, value)
 			}
 		}
-		err = a.printf("\n%s\nready in %.1f s; these are in %s. Ctrl-C stops it.\n", listed, time.Since(started).Seconds(), file)
+		err = a.printf("\n%s\nready in %.1f s; these are in %s, with the password. Ctrl-C stops it.\n",
+			listed, time.Since(started).Seconds(), file)
 	}
 	if err != nil {
 		return fmt.Errorf("tell where the servers are: %w", err)
@@ -165,4 +173,12 @@ func (a *app) serveServers(ctx context.Context, run *devRun, started time.Time) 
 		return err
 	}
 	return nil
+}
+
+// shellWord quotes what a shell would not take as one word.
+func shellWord(text string) string {
+	if !strings.ContainsFunc(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune("'\"\\$&;()<>|*?[]#~`!{}", r) }) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }

@@ -128,7 +128,7 @@ func (run *devRun) stop(ctx context.Context) error {
 func (run *devRun) endpoints() map[string]string {
 	env := maps.Clone(run.stack.Endpoints().Env())
 	if run.server != nil {
-		env["TRIBUTARY_HEALTH_URL"] = run.server.URL()
+		env[healthVariable] = run.server.URL()
 	}
 	return env
 }

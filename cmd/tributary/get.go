@@ -19,7 +19,7 @@ func newGetCommand(a *app) *cobra.Command {
 		Example: `  tributary get balance merchant:acme:payable
   tributary get receipt pay-1042 --json | jq -r .amount
   tributary get receiver --merchant acme`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(newGetBalanceCommand(a), newGetReceiptCommand(a), newGetPaymentCommand(a), newGetReceiverCommand(a))
@@ -50,8 +50,9 @@ func noSuch(what, id, ledger string, err error) error {
 	if !errors.Is(err, postgres.ErrNotFound) {
 		return err
 	}
+	where := ""
 	if ledger != "" {
-		what += " of ledger " + ledger
+		where = " in ledger " + ledger
 	}
-	return fmt.Errorf(`the books have no %s %q; if it was published a moment ago, "tributary status" tells who is behind`, what, id)
+	return fmt.Errorf(`the books have no %s %q%s; if it was published a moment ago, "tributary status" tells who is behind`, what, id, where)
 }

@@ -72,7 +72,26 @@ func (a *app) listBalances(ctx context.Context, pool *pgxpool.Pool, filter balan
 	if len(found) == 0 && filter.Account != "" {
 		return fmt.Errorf("the books have no account %q; \"tributary get balance\" lists what they have", filter.Account)
 	}
+	if len(found) == 0 {
+		a.notef("the books have no %s", sought(filter))
+		return nil
+	}
 	return printPage(a, found, limit, balanceTable)
+}
+
+// sought describes the balances that a list without an account's name was to show.
+func sought(filter balances.Filter) string {
+	words := "accounts"
+	if filter.Prefix != "" {
+		words += fmt.Sprintf(" that begin with %q", filter.Prefix)
+	}
+	if filter.Asset != "" {
+		words += " in " + filter.Asset
+	}
+	if filter.Ledger != "" {
+		words += " in ledger " + filter.Ledger
+	}
+	return words
 }
 
 // printPage prints at most limit rows, as JSON lines or as a table, and says when there are more.

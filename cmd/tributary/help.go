@@ -7,6 +7,36 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// newHelpCommand is for those who write help first; it prints what --help does.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND…]",
+		Short:  "Show the help of a command, as --help does",
+		Hidden: true,
+		RunE: func(command *cobra.Command, args []string) error {
+			found, unknown, err := command.Root().Find(args)
+			if err != nil || len(unknown) > 0 {
+				return usagef("there is no command %q", strings.Join(args, " "))
+			}
+			found.InitDefaultHelpFlag()
+			return found.Help()
+		},
+	}
+}
+
+// noArgs refuses words after a command that only has commands of its own, and guesses which one was meant.
+func noArgs(command *cobra.Command, args []string) error {
+	err := cobra.NoArgs(command, args)
+	if err == nil {
+		return nil
+	}
+	command.SuggestionsMinimumDistance = 2
+	if near := command.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("%w: did you mean \"%s\"?", err, strings.Join(near, `" or "`))
+	}
+	return usageError{err}
+}
+
 // helpWidth is a terminal's that is not wide.
 const helpWidth = 98
 

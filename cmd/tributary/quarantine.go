@@ -24,7 +24,7 @@ func newQuarantineCommand(a *app) *cobra.Command {
 		Long:  `A record of the log that holds no valid event changes no book, and is kept in the quarantine with the reason.`,
 		Example: `  tributary quarantine list
   tributary quarantine show payments/3@1042`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
 	command.AddCommand(newQuarantineListCommand(a), newQuarantineShowCommand(a))

@@ -190,6 +190,7 @@ func (a *app) printSimulated(out string, done simulated) error {
 	if out != "" {
 		where = fmt.Sprintf("of %s bytes", count(done.Bytes))
 	}
-	return facts.printf("simulated %s events %s in %.1f s (%s/s), from %s to %s\n", count(done.Events), where, done.Seconds,
+	took := duration(time.Duration(done.Seconds * float64(time.Second)))
+	return facts.printf("simulated %s events %s in %s (%s/s), from %s to %s\n", count(done.Events), where, took,
 		count(int64(done.Rate)), done.From.Format(time.RFC3339), done.To.Format(time.RFC3339))
 }

@@ -62,7 +62,10 @@ func (a *app) status(ctx context.Context) error {
 	if err := a.printStatus(&report); err != nil {
 		return err
 	}
-	return report.verdict(a.unreachable(cmpOr(kafkaErr, postgresErr)))
+	if kafkaErr != nil && postgresErr != nil { // the other one is told as the error that this ends with
+		a.notef("tributary: %s", report.Unreachable[0])
+	}
+	return report.verdict(a.unreachable(cmpOr(postgresErr, kafkaErr)))
 }
 
 // verdict is the error, if any, with which status ends.
