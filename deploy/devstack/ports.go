@@ -15,7 +15,7 @@ import (
 type Ports string
 
 const (
-	// PortsFixed uses the usual port of each server: Kafka 9092, Postgres 5432.
+	// PortsFixed uses the usual port of each server: Kafka 9092, Postgres 5432, ClickHouse 8123.
 	PortsFixed Ports = "fixed"
 	// PortsAuto uses any free port; several stacks can run side by side.
 	PortsAuto Ports = "auto"
@@ -23,8 +23,9 @@ const (
 
 // The ports that the servers usually have.
 const (
-	DefaultKafkaPort    = 9092
-	DefaultPostgresPort = 5432
+	DefaultKafkaPort      = 9092
+	DefaultPostgresPort   = 5432
+	DefaultClickHousePort = 8123
 )
 
 // portAttempts bounds the search when others take the ports that we find.

@@ -39,7 +39,7 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if err := p.initdb(ctx); err != nil {
 		return err
 	}
-	return writeAtomic(p.path("password"), []byte(p.password), 0o600)
+	return writeAtomic(p.path("password"), []byte(p.password))
 }
 
 // initdb runs as the server's user, who may write nowhere but in a folder made for it.
@@ -131,14 +131,14 @@ func serverEnv() []string {
 	return []string{"PATH=/usr/bin:/bin", "LC_ALL=C", "TZ=UTC"}
 }
 
-// writeAtomic replaces a file as a whole: a reader sees the old content or the new one.
-func writeAtomic(path string, content []byte, mode fs.FileMode) error {
+// writeAtomic replaces a file as a whole, readable by us alone: a reader sees the old content or the new one.
+func writeAtomic(path string, content []byte) error {
 	temp, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
 	if err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	_, err = temp.Write(content)
-	err = errors.Join(err, temp.Chmod(mode), temp.Sync(), temp.Close())
+	err = errors.Join(err, temp.Chmod(0o600), temp.Sync(), temp.Close())
 	if err == nil {
 		err = os.Rename(temp.Name(), path)
 	}

@@ -15,35 +15,38 @@ import (
 
 // The servers that a stack can have, as --only names them.
 const (
-	ServerKafka    = "kafka"
-	ServerPostgres = "postgres"
+	ServerKafka      = "kafka"
+	ServerPostgres   = "postgres"
+	ServerClickHouse = "clickhouse"
 )
 
 // Servers returns the names of all servers.
 func Servers() []string {
-	return []string{ServerKafka, ServerPostgres}
+	return []string{ServerKafka, ServerPostgres, ServerClickHouse}
 }
 
 // Options says what a stack runs and where.
 type Options struct {
-	Data      string            // folder for everything that must survive; made when missing
-	Ports     Ports             // empty means PortsFixed
-	Only      []string          // names of servers; empty means all
-	Small     bool              // for tests: little memory and disk
-	InProcess bool              // run Kafka in this process: quicker, but then it cannot be killed alone
-	Sync      bool              // Kafka too survives a power cut; slower
-	Kafka     map[string]string // more broker settings
-	Postgres  map[string]string // more server settings
-	Logger    *slog.Logger      // nil for slog's default
+	Data       string            // folder for everything that must survive; made when missing
+	Ports      Ports             // empty means PortsFixed
+	Only       []string          // names of servers; empty means all
+	Small      bool              // for tests: little memory and disk
+	InProcess  bool              // run Kafka in this process: quicker, but then it cannot be killed alone
+	Sync       bool              // Kafka too survives a power cut; slower
+	Kafka      map[string]string // more broker settings
+	Postgres   map[string]string // more server settings
+	ClickHouse map[string]string // more settings of the user's profile
+	Logger     *slog.Logger      // nil for slog's default
 }
 
 // Stack is a set of running servers.
 type Stack struct {
-	options   Options
-	unlock    func()
-	kafka     *KafkaProcess
-	inProcess *Kafka
-	postgres  *Postgres
+	options    Options
+	unlock     func()
+	kafka      *KafkaProcess
+	inProcess  *Kafka
+	postgres   *Postgres
+	clickhouse *ClickHouse
 
 	stopping chan struct{} // closed by the first Stop
 	stopOnce sync.Once
@@ -124,6 +127,9 @@ func (s *Stack) startServers(ctx context.Context) error {
 	if slices.Contains(s.options.Only, ServerPostgres) {
 		group.Go(func() error { return s.startPostgres(ctx) })
 	}
+	if slices.Contains(s.options.Only, ServerClickHouse) {
+		group.Go(func() error { return s.startClickHouse(ctx) })
+	}
 	return group.Wait()
 }
 
@@ -150,6 +156,14 @@ func (s *Stack) startPostgres(ctx context.Context) error {
 	return err
 }
 
+func (s *Stack) startClickHouse(ctx context.Context) (err error) {
+	s.clickhouse, err = StartClickHouse(ctx, ClickHouseOptions{
+		Home: filepath.Join(s.options.Data, "clickhouse"), Port: s.options.port(DefaultClickHousePort), Small: s.options.Small,
+		Settings: s.options.ClickHouse, Logger: s.options.Logger,
+	})
+	return err
+}
+
 // Kafka returns the Kafka process, nil when it runs in this process or not at all.
 func (s *Stack) Kafka() *KafkaProcess {
 	return s.kafka
@@ -158,6 +172,11 @@ func (s *Stack) Kafka() *KafkaProcess {
 // Postgres returns the Postgres server, nil when the stack has none.
 func (s *Stack) Postgres() *Postgres {
 	return s.postgres
+}
+
+// ClickHouse returns the ClickHouse server, nil when the stack has none.
+func (s *Stack) ClickHouse() *ClickHouse {
+	return s.clickhouse
 }
 
 // Endpoints says where the servers listen.
@@ -172,6 +191,9 @@ func (s *Stack) Endpoints() Endpoints {
 	if s.postgres != nil {
 		e.PostgresURL = s.postgres.URL()
 	}
+	if s.clickhouse != nil {
+		e.ClickHouseURL = s.clickhouse.URL()
+	}
 	return e
 }
 
@@ -184,12 +206,15 @@ func (s *Stack) WriteEndpoints(extra map[string]string) (string, error) {
 // Wait returns nil when Stop is called, an error with the end of its log when a server ends by itself, or ctx's error. A server that
 // somebody is to restart must not be waited for meanwhile.
 func (s *Stack) Wait(ctx context.Context) error {
-	var kafkaDone, postgresDone <-chan struct{} // nil ones never end
+	var kafkaDone, postgresDone, clickhouseDone <-chan struct{} // nil ones never end
 	if s.kafka != nil {
 		kafkaDone = s.kafka.Done()
 	}
 	if s.postgres != nil {
 		postgresDone = s.postgres.Done()
+	}
+	if s.clickhouse != nil {
+		clickhouseDone = s.clickhouse.Done()
 	}
 	select {
 	case <-s.stopping:
@@ -197,9 +222,11 @@ func (s *Stack) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-kafkaDone:
-		return s.unlessStopping(s.kafka.process)
+		return s.unlessStopping(s.kafka.current())
 	case <-postgresDone:
 		return s.unlessStopping(s.postgres.process)
+	case <-clickhouseDone:
+		return s.unlessStopping(s.clickhouse.current())
 	}
 }
 
@@ -231,6 +258,9 @@ func (s *Stack) stop(ctx context.Context) error {
 	}
 	if s.postgres != nil {
 		group.Go(func() error { return s.postgres.Stop(ctx) })
+	}
+	if s.clickhouse != nil {
+		group.Go(func() error { return s.clickhouse.Stop(ctx) })
 	}
 	if s.inProcess != nil {
 		s.inProcess.Close()

@@ -49,7 +49,8 @@ func TestWithoutNodeTheErrorSaysWhatToDo(t *testing.T) {
 	cmd.Env = []string{roleEnv + "=installer", "TRIBUTARY_CACHE=" + stacktest.Dir(t), "PATH=/nonexistent"}
 	out, err := cmd.Output()
 	require.Error(t, err)
-	require.Contains(t, string(out), "install Node.js 20 or newer with npm, or point TRIBUTARY_POSTGRES_URL at your own server")
+	require.Contains(t, string(out),
+		"install Node.js 20 or newer with npm, or point TRIBUTARY_POSTGRES_URL and TRIBUTARY_CLICKHOUSE_URL at servers of your own")
 }
 
 func TestACacheThatTheServersUserCannotEnterIsRefused(t *testing.T) {
