@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -130,95 +129,4 @@ func awaitChild(ctx context.Context, child *process, ready *os.File) error {
 	}
 	<-child.done // the pipe ended without a word, so the child did too
 	return child.ended()
-}
-
-// childServer is a server in a process of its own, which can be killed, paused and restarted. Its methods may be called from any
-// goroutine.
-type childServer struct {
-	name   string // for messages
-	launch func(ctx context.Context) (*process, error)
-	unlock func() // called by Stop
-
-	mu      sync.Mutex // guards what follows
-	process *process
-	paused  bool
-	stopped bool
-}
-
-// Done returns a channel that is closed when the present process ends, whoever ended it; Restart makes a new one.
-func (c *childServer) Done() <-chan struct{} {
-	return c.current().done
-}
-
-func (c *childServer) current() *process {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.process
-}
-
-// Stop ends the server in order, or, when ctx ends first, at once. Stopping twice is no error.
-func (c *childServer) Stop(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped {
-		return nil
-	}
-	c.stopped = true
-	defer c.unlock()
-	return c.end(ctx)
-}
-
-func (c *childServer) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, stopTimeout)
-	defer cancel()
-	return errors.Join(c.resume(), c.process.stop(ctx, syscall.SIGTERM, syscall.SIGKILL))
-}
-
-// Kill ends the server with SIGKILL, as a crash would. It stays dead until Restart.
-func (c *childServer) Kill() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paused = false
-	return c.process.kill()
-}
-
-// Restart starts the server again, on the same port and data, after Kill or a crash; one that still runs is stopped in order first.
-func (c *childServer) Restart(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.stopped {
-		return fmt.Errorf("the %s server was stopped for good: start a new one", c.name)
-	}
-	if err := c.end(ctx); err != nil {
-		return err
-	}
-	child, err := c.launch(ctx)
-	if err != nil {
-		return err
-	}
-	c.process = child
-	return nil
-}
-
-// Pause stops the server's process (SIGSTOP): connections stay open and nobody answers.
-func (c *childServer) Pause() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.paused = true
-	return c.process.signalTree(syscall.SIGSTOP)
-}
-
-// Resume lets a paused server go on.
-func (c *childServer) Resume() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.resume()
-}
-
-func (c *childServer) resume() error {
-	if !c.paused {
-		return nil
-	}
-	c.paused = false
-	return c.process.signalTree(syscall.SIGCONT)
 }

@@ -26,8 +26,8 @@ type ClickHouseOptions struct {
 	Logger   *slog.Logger      // nil for slog's default
 }
 
-// ClickHouse is a running server, in a process of its own, which can be killed, paused and restarted. Its methods may be called from any
-// goroutine.
+// ClickHouse is a running server, in a process of its own, which can be killed, paused and restarted. One that crashes is started again;
+// its Done is closed when it crashes too often, or was killed or stopped by us. Its methods may be called from any goroutine.
 type ClickHouse struct {
 	childServer
 
@@ -59,7 +59,7 @@ func StartClickHouse(ctx context.Context, options ClickHouseOptions) (*ClickHous
 		return nil, fmt.Errorf("the ClickHouse data in %s is in use, stop the other process first or choose another folder: %w",
 			options.Home, err)
 	}
-	c := &ClickHouse{childServer: childServer{name: "ClickHouse", unlock: unlock}, options: options}
+	c := &ClickHouse{childServer: childServer{name: "ClickHouse", unlock: unlock, revive: options.Logger}, options: options}
 	if err := c.firstStart(ctx, library); err != nil {
 		unlock()
 		return nil, err
@@ -81,11 +81,15 @@ func (c *ClickHouse) firstStart(ctx context.Context, library string) (err error)
 			env:     []string{"TZ=UTC"}, // the server's time zone, whatever the machine's
 		})
 	}
-	c.process, err = withPort(ctx, "ClickHouse", c.options.Port, func(port int) (*process, error) {
+	child, err := withPort(ctx, "ClickHouse", c.options.Port, func(port int) (*process, error) {
 		c.options.Port = port
 		return c.launch(ctx)
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	c.start(ctx, child)
+	return nil
 }
 
 // passwordIn returns the password kept in home, made on the first start.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+	"time"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack/libchdb"
 )
@@ -24,6 +25,7 @@ const (
 	clickHouseUsersFile  = "users.xml"
 	clickHouseListenFile = "listen.sql"
 	clickHouseHoldFile   = "hold" // a named pipe
+	clickHouseDataDir    = "data"
 )
 
 // serveClickHouse runs the engine in this process until ctx ends, and then stops it in order.
@@ -33,6 +35,9 @@ const (
 // when we close it.
 func serveClickHouse(ctx context.Context, config clickHouseConfig, ready func() error) error {
 	in := func(name string) string { return filepath.Join(config.Home, name) }
+	if err := awaitOrphan(ctx, in(clickHouseDataDir)); err != nil {
+		return err
+	}
 	if err := os.Remove(in(clickHouseHoldFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("clearing an earlier run's pipe: %w", err)
 	}
@@ -71,4 +76,23 @@ func serveClickHouse(ctx context.Context, config clickHouseConfig, ready func() 
 		return fmt.Errorf("closing ClickHouse's pipe: %w", err)
 	}
 	return <-ended
+}
+
+// orphanPatience is how long the engine of a killed parent may take to end.
+const orphanPatience = 20 * time.Second
+
+// awaitOrphan returns when no other engine has the data open: it locks the file status in it, and the kernel unlocks that with its end.
+func awaitOrphan(ctx context.Context, data string) error {
+	status := filepath.Join(data, "status")
+	if _, err := os.Stat(status); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, orphanPatience)
+	defer cancel()
+	unlock, err := lockWait(ctx, status)
+	if err != nil {
+		return fmt.Errorf("another process has the ClickHouse data in %s open, stop it first: %w", data, err)
+	}
+	unlock()
+	return nil
 }

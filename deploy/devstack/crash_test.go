@@ -175,14 +175,17 @@ func TestPausedServersAnswerAgain(t *testing.T) {
 	stack := stacktest.Stack(t, devstack.Options{})
 	require.NoError(t, stack.Postgres().Pause())
 	require.NoError(t, stack.Kafka().Pause())
+	require.NoError(t, stack.ClickHouse().Pause())
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, exec(ctx, stack.Endpoints().PostgresURL, "SELECT 1"), context.DeadlineExceeded)
 	require.NoError(t, stack.Postgres().Resume())
 	require.NoError(t, stack.Kafka().Resume())
+	require.NoError(t, stack.ClickHouse().Resume())
 	require.NoError(t, write(t.Context(), stack))
 	require.NoError(t, stack.Postgres().Pause())
-	require.NoError(t, stack.Kafka().Pause()) // and Stop copes
+	require.NoError(t, stack.Kafka().Pause())
+	require.NoError(t, stack.ClickHouse().Pause()) // and Stop copes
 }
 
 // self is this binary in a role, in the folder dir.

@@ -49,13 +49,14 @@ func StartKafka(ctx context.Context, config KafkaConfig) (*KafkaProcess, error) 
 	k.launch = func(ctx context.Context) (*process, error) {
 		return launchChild(ctx, childSpec{name: "Kafka", server: childKafka, config: config, logFile: filepath.Join(dir, "log")})
 	}
-	k.process, err = withPort(ctx, "Kafka", config.Port, func(port int) (*process, error) {
+	child, err := withPort(ctx, "Kafka", config.Port, func(port int) (*process, error) {
 		config.Port, k.port = port, port
 		return k.launch(ctx)
 	})
 	if err != nil {
 		return nil, err
 	}
+	k.start(ctx, child)
 	return k, nil
 }
 

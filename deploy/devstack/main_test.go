@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -69,6 +71,9 @@ func playParent(ctx context.Context, dir string, pause bool) error {
 		if err := stack.Kafka().Pause(); err != nil {
 			return err
 		}
+		if err := stack.ClickHouse().Pause(); err != nil {
+			return err
+		}
 	}
 	_, sayErr := fmt.Fprintln(os.Stdout, "ready")
 	_, err = io.Copy(io.Discard, os.Stdin)
@@ -96,8 +101,13 @@ func playUser(ctx context.Context, dir string) error {
 	return err
 }
 
-// write leaves a row in Postgres and a record in Kafka.
+// write leaves a row in Postgres, one in ClickHouse, and a record in Kafka.
 func write(ctx context.Context, stack *devstack.Stack) error {
+	if err := withClickHouse(stack, func(conn driver.Conn) error {
+		return conn.Exec(ctx, "CREATE TABLE kept ENGINE = MergeTree ORDER BY () AS SELECT 'a row' AS what")
+	}); err != nil {
+		return err
+	}
 	if err := exec(ctx, stack.Endpoints().PostgresURL, "CREATE TABLE kept AS SELECT 'a row' AS what"); err != nil {
 		return err
 	}
@@ -127,10 +137,28 @@ func read(ctx context.Context, stack *devstack.Stack) error {
 	if err != nil {
 		return err
 	}
-	if row != "a row" || values[0] != "a record" {
-		return fmt.Errorf("found %q and %q", row, values[0])
+	var column string
+	if err := withClickHouse(stack, func(conn driver.Conn) error {
+		return conn.QueryRow(ctx, "SELECT what FROM kept").Scan(&column)
+	}); err != nil {
+		return err
+	}
+	if row != "a row" || values[0] != "a record" || column != "a row" {
+		return fmt.Errorf("found %q, %q and %q", row, values[0], column)
 	}
 	return nil
+}
+
+func withClickHouse(stack *devstack.Stack, do func(conn driver.Conn) error) error {
+	options, err := clickhouse.ParseDSN(stack.Endpoints().ClickHouseURL)
+	if err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(options)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(conn), conn.Close())
 }
 
 // consume returns the first n values of the topic.

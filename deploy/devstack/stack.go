@@ -222,20 +222,20 @@ func (s *Stack) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	case <-kafkaDone:
-		return s.unlessStopping(s.kafka.current())
+		return s.unlessStopping(s.kafka.ended)
 	case <-postgresDone:
-		return s.unlessStopping(s.postgres.process)
+		return s.unlessStopping(s.postgres.process.ended)
 	case <-clickhouseDone:
-		return s.unlessStopping(s.clickhouse.current())
+		return s.unlessStopping(s.clickhouse.ended)
 	}
 }
 
-func (s *Stack) unlessStopping(p *process) error {
+func (s *Stack) unlessStopping(ended func() error) error {
 	select {
 	case <-s.stopping:
 		return nil
 	default:
-		return p.ended()
+		return ended()
 	}
 }
 
