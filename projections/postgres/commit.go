@@ -15,17 +15,11 @@ import (
 
 // change is a batch on its way into Postgres.
 type change struct {
-	store      *Store
-	batch      projections.Batch
-	generation Generation
-	topics     map[string]int16
+	admission
 
-	records   []eventlog.Record
-	ids       []identified
-	copies    []copied
-	conflicts []Conflict
-	writes    Writes
-	committed projections.Committed
+	store  *Store
+	batch  projections.Batch
+	writes Writes
 }
 
 // errFence says that the fence hit fewer rows than there are ranges.
@@ -34,13 +28,12 @@ var errFence = errors.New("the fence refused")
 // Commit does the batch in one transaction. It works on a copy of itself, so that a failed try leaves no trace.
 func (c *change) Commit(ctx context.Context) (projections.Committed, error) {
 	try := *c
-	try.conflicts = append([]Conflict(nil), c.conflicts...)
-	err := try.transact(ctx)
+	err := transact(ctx, c.store.pool, try.steps)
 	switch {
 	case err == nil:
 		return try.committed, nil
 	case errors.Is(err, errFence):
-		return projections.Committed{}, c.findOut(ctx)
+		return projections.Committed{}, findOut(ctx, c.store.pool, c.batch)
 	case refuses(err):
 		return projections.Committed{}, &projections.RefusedError{Batch: c.batch, Err: err}
 	default:
@@ -51,15 +44,15 @@ func (c *change) Commit(ctx context.Context) (projections.Committed, error) {
 	}
 }
 
-// transact runs the steps. After an error nothing is rolled back in an orderly way: the connection is closed, as it would
-// be by a crash, because its state is unknown.
-func (c *change) transact(ctx context.Context) error {
-	conn, err := c.store.pool.Acquire(ctx)
+// transact runs the steps of a transaction. After an error nothing is rolled back in an orderly way: the connection is
+// closed, as it would be by a crash, because its state is unknown.
+func transact(ctx context.Context, pool *pgxpool.Pool, steps func(context.Context, *pgxpool.Conn) error) error {
+	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return fmt.Errorf("get a connection: %w", err)
 	}
 	defer conn.Release()
-	if err := c.steps(ctx, conn); err != nil {
+	if err := steps(ctx, conn); err != nil {
 		_ = conn.Conn().PgConn().Close(context.WithoutCancel(ctx))
 		return err
 	}
@@ -92,22 +85,32 @@ func (c *change) steps(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
-const fenceSQL = `
-	UPDATE tributary.progress SET next_offset = u.upto, leader_epoch = u.leader, recorded_at = u.recorded
-	FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::int4[], $8::timestamptz[])
-	     u(t, p, start, upto, owner, leader, recorded)
+const moveSQL = `
+	UPDATE tributary.progress SET next_offset = u.upto, leader_epoch = u.leader, recorded_at = u.recorded,
+		accepted = accepted + u.rows
+	FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::int4[], $8::timestamptz[], $9::int8[])
+	     u(t, p, start, upto, owner, leader, recorded, rows)
 	WHERE generation = $1 AND topic = u.t AND "partition" = u.p AND next_offset = u.start AND epoch = u.owner`
 
 // fence moves the offsets on, from where this batch starts and under this owner's epoch, or refuses.
 func (c *change) fence(ctx context.Context, tx pgx.Tx) error {
-	n := len(c.batch.Ranges)
+	return moveOffsets(ctx, tx, c.generation, c.batch.Ranges, nil)
+}
+
+// moveOffsets moves the offsets over ranges, or refuses with errFence; elsewhere is how many rows another server has of
+// each range.
+func moveOffsets(
+	ctx context.Context, tx pgx.Tx, generation Generation, ranges []projections.Range, elsewhere map[eventlog.TopicPartition]int64,
+) error {
+	n := len(ranges)
 	topics, partitions, recorded := make([]string, n), make([]int32, n), make([]time.Time, n)
 	from, to, epochs, leaders := make([]int64, n), make([]int64, n), make([]int64, n), make([]int32, n)
-	for i, r := range c.batch.Ranges {
-		topics[i], partitions[i], recorded[i] = r.Topic, r.Partition, r.RecordedAt
+	rows := make([]int64, n)
+	for i, r := range ranges {
+		topics[i], partitions[i], recorded[i], rows[i] = r.Topic, r.Partition, r.RecordedAt, elsewhere[r.TopicPartition]
 		from[i], to[i], epochs[i], leaders[i] = r.From, r.To, r.Epoch, r.LeaderEpoch
 	}
-	tag, err := tx.Exec(ctx, fenceSQL, c.generation.Number, topics, partitions, from, to, epochs, leaders, recorded)
+	tag, err := tx.Exec(ctx, moveSQL, generation.Number, topics, partitions, from, to, epochs, leaders, recorded, rows)
 	if err != nil {
 		return fmt.Errorf("move the offsets: %w", err)
 	}
@@ -119,19 +122,10 @@ func (c *change) fence(ctx context.Context, tx pgx.Tx) error {
 
 // identities claims the ids; where some are taken the batch is folded anew without those events.
 func (c *change) identities(ctx context.Context, tx pgx.Tx) error {
-	allNew, err := c.claimIdentities(ctx, tx)
-	if err != nil {
+	all, err := c.claim(ctx, tx)
+	if err != nil || all {
 		return err
 	}
-	if allNew {
-		c.settle(nil)
-		return nil
-	}
-	in, err := c.dropTaken(ctx, tx)
-	if err != nil {
-		return err
-	}
-	c.settle(in)
 	c.writes, err = c.store.fold(ctx, c.generation, c.records)
 	return err
 }
@@ -149,12 +143,12 @@ func (c *change) write(ctx context.Context, tx pgx.Tx) error {
 
 // findOut reads the progress after a refusal: nil if the batch is in, by an earlier try of this owner whose answer was
 // lost; else which partitions are another's.
-func (c *change) findOut(ctx context.Context) error {
+func findOut(ctx context.Context, pool *pgxpool.Pool, batch projections.Batch) error {
 	var fenced projections.FencedError
 	done := true
-	for _, r := range c.batch.Ranges {
+	for _, r := range batch.Ranges {
 		var epoch, next int64
-		err := c.store.pool.QueryRow(ctx, `SELECT epoch, next_offset FROM tributary.progress
+		err := pool.QueryRow(ctx, `SELECT epoch, next_offset FROM tributary.progress
 			WHERE generation = $1 AND topic = $2 AND "partition" = $3`, r.Generation, r.Topic, r.Partition).Scan(&epoch, &next)
 		if err != nil && !errors.Is(err, pgx.ErrNoRows) {
 			return fmt.Errorf("read the progress after a refusal: %w", explain(err))
@@ -170,6 +164,6 @@ func (c *change) findOut(ctx context.Context) error {
 	case len(fenced.Partitions) > 0:
 		return &fenced
 	default:
-		return fmt.Errorf("the fence refused %s, and nobody else has it: trying again", c.batch)
+		return fmt.Errorf("the fence refused %s, and nobody else has it: trying again", batch)
 	}
 }

@@ -38,6 +38,17 @@ func CreateGeneration(ctx context.Context, pool *pgxpool.Pool, projection Projec
 	return number, err
 }
 
+// WithLive calls f with the number of the generation that readers see, which no swap changes meanwhile.
+func WithLive(ctx context.Context, pool *pgxpool.Pool, projection string, f func(generation int32) error) error {
+	return inTx(ctx, pool, func(tx pgx.Tx) error {
+		number, err := lockLive(ctx, tx, projection)
+		if err != nil {
+			return err
+		}
+		return f(number)
+	})
+}
+
 func createGeneration(ctx context.Context, tx pgx.Tx, projection Projection) (int32, error) {
 	definition := projection.Definition()
 	generation := Generation{Schema: definition.Name}
@@ -97,9 +108,9 @@ func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Defini
 		}
 		var behind []string
 		if err := tx.QueryRow(ctx, `
-			SELECT coalesce(array_agg(old.topic || '/' || old."partition"), '{}') FROM tributary.progress old
-			LEFT JOIN tributary.progress new ON new.generation = $2 AND new.topic = old.topic AND new."partition" = old."partition"
-			WHERE old.generation = $1 AND old.next_offset > coalesce(new.next_offset, 0)`, from, to).Scan(&behind); err != nil {
+			SELECT coalesce(array_agg(old.topic || '/' || old."partition"), '{}') FROM tributary.visible old
+			LEFT JOIN tributary.visible new ON new.generation = $2 AND new.topic = old.topic AND new."partition" = old."partition"
+			WHERE old.generation = $1 AND old.visible_offset > coalesce(new.visible_offset, 0)`, from, to).Scan(&behind); err != nil {
 			return fmt.Errorf("compare the progress of both generations: %w", err)
 		}
 		if len(behind) > 0 {

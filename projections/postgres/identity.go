@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
 )
 
 // identified is an event of the batch: its identity, what it says, and where it is in change.records.
@@ -31,9 +33,29 @@ type held struct {
 	at   eventlog.Position
 }
 
+// admission finds out which events of a batch count: those whose ids nobody has, or has for this very position.
+type admission struct {
+	generation Generation
+	topics     map[string]int16
+
+	records   []eventlog.Record
+	ids       []identified
+	copies    []copied
+	conflicts []Conflict
+	// waits are, for each pair of partitions, duplicates on the one of events on the other.
+	waits     map[waitFor]wait
+	committed projections.Committed
+}
+
+// waitFor is the partition of a duplicate, and that of the copy which counts.
+type waitFor struct{ partition, on eventlog.TopicPartition }
+
+// wait is the first of some duplicates, and the last of the copies that count.
+type wait struct{ offset, on int64 }
+
 // identify sorts the batch's events by id and drops all but the first copy of each: c.records keeps the first copies.
 // Sorted rows make the index's pages hot and keep owners that share ids from waiting for each other in a circle.
-func (c *change) identify() {
+func (c *admission) identify() {
 	ids := make([]identified, 0, len(c.records))
 	for i := range c.records {
 		if event := c.records[i].Event; event != nil {
@@ -63,8 +85,15 @@ func (c *change) identify() {
 }
 
 // duplicate counts a copy and, if its content differs, lists it as a conflict.
-func (c *change) duplicate(record eventlog.Record, hash, kept [16]byte, at eventlog.Position) {
+func (c *admission) duplicate(record eventlog.Record, hash, kept [16]byte, at eventlog.Position) {
 	c.committed.Duplicates++
+	if between := (waitFor{record.TopicPartition(), at.TopicPartition()}); between.partition != between.on {
+		w, again := c.waits[between]
+		if !again {
+			w = wait{record.Offset, at.Offset}
+		}
+		c.waits[between] = wait{min(w.offset, record.Offset), max(w.on, at.Offset)}
+	}
 	if hash != kept {
 		c.committed.Conflicts++
 		c.conflicts = append(c.conflicts, Conflict{Refused: record, Kept: at})
@@ -73,9 +102,17 @@ func (c *change) duplicate(record eventlog.Record, hash, kept [16]byte, at event
 
 // settle counts the batch's further copies. It waits until the ids are claimed: where the first copy was none but itself
 // a copy of what is in, these are to be compared with that, not with the first.
-func (c *change) settle(in map[uuid.UUID]held) {
+//
+// A further copy may be the one that counts: where rows and ids do not go in at once, an earlier owner of its partition
+// alone may have claimed the id and died.
+func (c *admission) settle(in map[uuid.UUID]held) {
+	counted := len(c.records)
 	for _, x := range c.copies {
 		kept, ok := in[x.record.Event.ID]
+		if ok && kept.at == x.record.Position {
+			c.records = append(c.records, x.record)
+			continue
+		}
 		if !ok {
 			at, _ := slices.BinarySearchFunc(c.ids, x.record.Event.ID, func(y identified, id uuid.UUID) int {
 				return bytes.Compare(y.id[:], id[:])
@@ -84,10 +121,34 @@ func (c *change) settle(in map[uuid.UUID]held) {
 		}
 		c.duplicate(x.record, x.hash, kept.hash, kept.at)
 	}
+	if len(c.records) > counted {
+		slices.SortFunc(c.records, func(a, b eventlog.Record) int {
+			return cmp.Or(a.TopicPartition().Compare(b.TopicPartition()), cmp.Compare(a.Offset, b.Offset))
+		})
+	}
+}
+
+// claim claims the ids of the batch and keeps the records that count. It reports whether that is all of them.
+func (c *admission) claim(ctx context.Context, tx pgx.Tx) (all bool, err error) {
+	c.waits = map[waitFor]wait{}
+	all, err = c.claimIdentities(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	if all {
+		c.settle(nil)
+		return true, nil
+	}
+	in, err := c.dropTaken(ctx, tx)
+	if err != nil {
+		return false, err
+	}
+	c.settle(in)
+	return false, nil
 }
 
 // keep drops the records, and their identities, whose index does not pass.
-func (c *change) keep(pass func(index int) bool) {
+func (c *admission) keep(pass func(index int) bool) {
 	moved := make([]int, len(c.records))
 	records := make([]eventlog.Record, 0, len(c.records))
 	for i := range c.records {
@@ -111,7 +172,7 @@ const identityColumns = `(event_id, content_hash, topic, "partition", kafka_offs
 const copyFrom = 200
 
 // claimIdentities inserts the batch's ids. It reports whether all of them were new.
-func (c *change) claimIdentities(ctx context.Context, tx pgx.Tx) (allNew bool, err error) {
+func (c *admission) claimIdentities(ctx context.Context, tx pgx.Tx) (allNew bool, err error) {
 	if len(c.ids) == 0 {
 		return true, nil
 	}
@@ -126,7 +187,7 @@ func (c *change) claimIdentities(ctx context.Context, tx pgx.Tx) (allNew bool, e
 }
 
 // copyIdentities is the fast way, for when every id is new; it reports false, with nothing done, when one was not.
-func (c *change) copyIdentities(ctx context.Context, tx pgx.Tx) (bool, error) {
+func (c *admission) copyIdentities(ctx context.Context, tx pgx.Tx) (bool, error) {
 	const rowBytes = 70
 	rows := NewRows(len(c.ids), rowBytes)
 	for _, x := range c.ids {
@@ -155,7 +216,7 @@ func (c *change) copyIdentities(ctx context.Context, tx pgx.Tx) (bool, error) {
 }
 
 // insertIdentities inserts the ids that are new and returns how many were.
-func (c *change) insertIdentities(ctx context.Context, tx pgx.Tx) (int64, error) {
+func (c *admission) insertIdentities(ctx context.Context, tx pgx.Tx) (int64, error) {
 	n := len(c.ids)
 	ids, hashes := NewArray(OIDUUID, n, 16), NewArray(OIDBytea, n, 16) //nolint:mnd // Bytes of each.
 	topics, partitions, offsets := NewArray(OIDInt2, n, 2), NewArray(OIDInt4, n, 4), NewArray(OIDInt8, n, 8)
@@ -178,7 +239,7 @@ func (c *change) insertIdentities(ctx context.Context, tx pgx.Tx) (int64, error)
 
 // dropTaken reads which ids are this batch's by their position, and drops the other events: they are duplicates. It
 // returns what is in.
-func (c *change) dropTaken(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]held, error) {
+func (c *admission) dropTaken(ctx context.Context, tx pgx.Tx) (map[uuid.UUID]held, error) {
 	ids := make([]uuid.UUID, len(c.ids))
 	byID := make(map[uuid.UUID]identified, len(c.ids))
 	for i, x := range c.ids {

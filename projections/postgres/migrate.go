@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"embed"
@@ -25,22 +26,33 @@ const migrationLock = 0x7472696275746172 // "tributar"
 // them; a projection without a live generation gets its first. It returns what it did, a line each: nothing when all
 // was up to date. Safe to run again, and while another runs.
 func Migrate(ctx context.Context, pool *pgxpool.Pool, all []Projection, views fs.FS) ([]string, error) {
+	var done []string
+	err := AloneInMigration(ctx, pool, func(conn *pgxpool.Conn) error {
+		if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS tributary`); err != nil {
+			return fmt.Errorf("make the schema tributary: %w", err)
+		}
+		var err error
+		done, err = migrateAll(ctx, pool, all, views)
+		return err
+	})
+	return done, err
+}
+
+// AloneInMigration calls f while no other migration runs, of any process.
+func AloneInMigration(ctx context.Context, pool *pgxpool.Pool, f func(conn *pgxpool.Conn) error) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
+		return fmt.Errorf("connect to Postgres: %w", err)
 	}
 	defer conn.Release()
 	if _, err := conn.Exec(ctx, `SET transaction_timeout = 0`); err != nil {
-		return nil, fmt.Errorf("allow long migrations: %w", err)
+		return fmt.Errorf("allow long migrations: %w", err)
 	}
 	if _, err := conn.Exec(ctx, `SELECT pg_advisory_lock($1)`, int64(migrationLock)); err != nil {
-		return nil, fmt.Errorf("wait for another migration: %w", err)
+		return fmt.Errorf("wait for another migration: %w", err)
 	}
 	defer conn.Conn().Close(context.WithoutCancel(ctx)) //nolint:errcheck // Closing frees the lock, come what may.
-	if _, err := conn.Exec(ctx, `CREATE SCHEMA IF NOT EXISTS tributary`); err != nil {
-		return nil, fmt.Errorf("make the schema tributary: %w", err)
-	}
-	return migrateAll(ctx, pool, all, views)
+	return f(conn)
 }
 
 func migrateAll(ctx context.Context, pool *pgxpool.Pool, all []Projection, views fs.FS) ([]string, error) {
@@ -56,7 +68,11 @@ func migrateAll(ctx context.Context, pool *pgxpool.Pool, all []Projection, views
 	}
 	for _, projection := range all {
 		name := projection.Definition().Name
-		applied, err := migrateRoom(ctx, db, name, projection.Migrations())
+		var own []*goose.Migration
+		if ids, ok := projection.(identities); ok {
+			own = append(own, ids.migration())
+		}
+		applied, err := migrateRoom(ctx, db, name, projection.Migrations(), own...)
 		if err != nil {
 			return nil, err
 		}
@@ -74,12 +90,13 @@ func migrateAll(ctx context.Context, pool *pgxpool.Pool, all []Projection, views
 }
 
 // migrateRoom applies the migrations of one room, which keeps a version table of its own.
-func migrateRoom(ctx context.Context, db *sql.DB, room string, files fs.FS) ([]string, error) {
+func migrateRoom(ctx context.Context, db *sql.DB, room string, files fs.FS, more ...*goose.Migration) ([]string, error) {
 	versions, err := database.NewStore(database.DialectPostgres, "tributary.migrations_"+room)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migrations of %s: %w", room, err)
 	}
-	provider, err := goose.NewProvider("", db, files, goose.WithStore(versions), goose.WithDisableGlobalRegistry(true))
+	provider, err := goose.NewProvider("", db, files, goose.WithStore(versions), goose.WithDisableGlobalRegistry(true),
+		goose.WithGoMigrations(more...))
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migrations of %s: %w", room, err)
 	}
@@ -89,7 +106,7 @@ func migrateRoom(ctx context.Context, db *sql.DB, room string, files fs.FS) ([]s
 	}
 	done := make([]string, len(results))
 	for i, result := range results {
-		done[i] = room + ": " + result.Source.Path
+		done[i] = fmt.Sprintf("%s: %s", room, cmp.Or(result.Source.Path, "identity"))
 	}
 	return done, nil
 }

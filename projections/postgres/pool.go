@@ -106,6 +106,21 @@ func inTx(ctx context.Context, pool *pgxpool.Pool, f func(pgx.Tx) error) error {
 	return nil
 }
 
+// inConn runs f in a transaction of a connection that is closed after an error.
+func inConn(ctx context.Context, conn *pgxpool.Conn, f func(context.Context, pgx.Tx) error) error {
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
 // execBinary runs a statement whose parameters are arrays in binary form, and returns how many rows it touched.
 func execBinary(ctx context.Context, tx pgx.Tx, sql string, parameters ...[]byte) (int64, error) {
 	if err := fits(parameters); err != nil {

@@ -180,13 +180,26 @@ func (s *Store) endBlockersNow(ctx context.Context, pid uint32) {
 
 // Prepare drops what the projection does not want, finds copies of an event within the batch, and folds the rest.
 func (s *Store) Prepare(ctx context.Context, batch projections.Batch) (projections.Change, error) {
-	c := &change{store: s, batch: batch}
+	admission, err := s.admit(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	c := &change{admission: admission, store: s, batch: batch}
+	if c.writes, err = s.fold(ctx, c.generation, c.records); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// admit keeps what the projection wants of a batch, and sorts it by identity.
+func (s *Store) admit(ctx context.Context, batch projections.Batch) (admission, error) {
+	var a admission
 	if len(batch.Ranges) > 0 {
-		c.generation = s.generation(batch.Ranges[0].Generation)
+		a.generation = s.generation(batch.Ranges[0].Generation)
 	}
 	for i := range batch.Records {
 		if record := &batch.Records[i]; s.projection.Wants(record) {
-			c.records = append(c.records, *record)
+			a.records = append(a.records, *record)
 		}
 	}
 	topics := make([]string, len(batch.Ranges))
@@ -195,17 +208,14 @@ func (s *Store) Prepare(ctx context.Context, batch projections.Batch) (projectio
 	}
 	numbers, err := s.topics.Resolve(ctx, topics)
 	if err != nil {
-		return nil, err
+		return a, err
 	}
-	c.topics = map[string]int16{}
+	a.topics = map[string]int16{}
 	for i, topic := range topics {
-		c.topics[topic] = int16(numbers[i]) //nolint:gosec // tributary.labels.id is a smallint.
+		a.topics[topic] = int16(numbers[i]) //nolint:gosec // tributary.labels.id is a smallint.
 	}
-	c.identify()
-	if c.writes, err = s.fold(ctx, c.generation, c.records); err != nil {
-		return nil, err
-	}
-	return c, nil
+	a.identify()
+	return a, nil
 }
 
 // fold turns a panic of the projection into a refusal: it is a bug, and its position is known.

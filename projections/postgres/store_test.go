@@ -125,6 +125,8 @@ func (h *harness) Swap(ctx context.Context, generation int32) error {
 	return postgres.Swap(ctx, h.pool, tally{}.Definition(), generation)
 }
 
+func (h *harness) Together() bool { return true }
+
 func (h *harness) ErrBehind() error { return postgres.ErrBehind }
 
 func TestStore(t *testing.T) {

@@ -2,14 +2,17 @@ package storetest
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
 )
 
@@ -63,16 +66,44 @@ func crash(t *testing.T, h Harness, l log, step string) {
 	a := acquire(t, h.Open(t, 0, crashAt(step)), partition(0))
 	before := a.owned[partition(0)].NextOffset
 	batch := a.batch(l, len(l[partition(0)]))
-	rows := len(h.Rows(t))
+	rows := h.Rows(t)
 	_, err := a.put(t.Context(), batch)
 	require.ErrorIs(t, err, errCrash)
 	b := acquire(t, h.Open(t, 0, nil), partition(0))
 	if next := b.owned[partition(0)].NextOffset; next == before {
-		require.Len(t, h.Rows(t), rows, "no offset moved, so no row may be there")
+		requireNoneOf(t, h, batch, rows)
 	} else {
 		require.Equal(t, batch.Ranges[0].To, next)
 	}
+	requireVisible(t, h, l)
 	b.finish(t, l)
+}
+
+// requireNoneOf requires that nothing of a batch is in but what was before, or, where rows move before offsets, all of it.
+func requireNoneOf(t *testing.T, h Harness, batch projections.Batch, before map[uuid.UUID]int) {
+	t.Helper()
+	now := h.Rows(t)
+	if h.Together() || len(now) == len(before) {
+		require.Equal(t, before, now, "no offset moved, so no row may be there")
+		return
+	}
+	all := maps.Clone(before)
+	for _, record := range batch.Records {
+		all[record.Event.ID] = 1
+	}
+	require.Equal(t, all, now, "some rows of the batch are in, so all must be, once")
+}
+
+// requireVisible requires that every event below what readers see as the next offset is in.
+func requireVisible(t *testing.T, h Harness, l log) {
+	t.Helper()
+	next := h.Next(t) // First: what it promises must be in by now.
+	rows := h.Rows(t)
+	for p, to := range next {
+		for _, record := range l[p][:min(to, int64(len(l[p])))] {
+			require.Equal(t, 1, rows[record.Event.ID], "the event at %s is below %d", record.Position, to)
+		}
+	}
 }
 
 // testRandomCrashes is a random history of appends, duplicates, commits that die anywhere, and owners that replace each
@@ -115,6 +146,44 @@ func testRandomCrashes(t *testing.T, h Harness) {
 		rows := h.Rows(t)
 		for id := range l.ids() {
 			require.Equal(rt, 1, rows[id])
+		}
+	})
+}
+
+// testRandomOwners is a random history over three partitions that share ids, with owners of any of them: an id may be claimed
+// by one owner from one partition, and come again to another that owns that partition too.
+func testRandomOwners(t *testing.T, h Harness) {
+	t.Helper()
+	steps := append(stepsOf(t, h), "none", "none")
+	number := int32(2_000)
+	rapid.Check(t, func(rt *rapid.T) {
+		number += 3
+		partitions := []eventlog.TopicPartition{partition(number), partition(number + 1), partition(number + 2)}
+		l := log{}
+		var known []*ledger.Event
+		for range rapid.IntRange(1, 10).Draw(rt, "actions") {
+			for range rapid.IntRange(0, 4).Draw(rt, "events") {
+				p := rapid.SampledFrom(partitions).Draw(rt, "partition")
+				if len(known) > 0 && rapid.Bool().Draw(rt, "again") {
+					l.add(p, rapid.SampledFrom(known).Draw(rt, "event"))
+					continue
+				}
+				known = append(known, l.add(p, event("1")).Event)
+			}
+			first := rapid.IntRange(0, 2).Draw(rt, "first owned")
+			last := rapid.IntRange(first, 2).Draw(rt, "last owned")
+			step := rapid.SampledFrom(steps).Draw(rt, "crash before")
+			o := acquire(t, h.Open(t, 0, crashAt(step)), partitions[first:last+1]...)
+			_, _ = o.put(t.Context(), o.batch(l, rapid.IntRange(1, 4).Draw(rt, "batch")))
+			requireVisible(t, h, l)
+		}
+		acquire(t, h.Open(t, 0, nil), partitions...).finish(t, l)
+		rows, next := h.Rows(t), h.Next(t)
+		for id := range l.ids() {
+			require.Equal(rt, 1, rows[id])
+		}
+		for p, end := range l.ends() {
+			require.Equal(rt, end, next[p])
 		}
 	})
 }

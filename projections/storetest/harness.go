@@ -22,8 +22,12 @@ type Harness interface {
 	Open(t *testing.T, generation int32, step projections.Step) projections.Store
 	// Rows counts the rows of each event in the live generation.
 	Rows(t *testing.T) map[uuid.UUID]int
-	// Next is the recorded next offset of each partition in the live generation; of no partition before its first commit.
+	// Next is up to where readers may take each partition of the live generation to be in; of no partition before its first
+	// commit.
 	Next(t *testing.T) map[eventlog.TopicPartition]int64
+	// Together tells whether rows and offsets move at once. Where they do not, the rows of a batch may be in before its
+	// offsets have moved, all of them or none.
+	Together() bool
 	// CreateGeneration makes an empty generation; Swap makes one live, or says with ErrBehind that it is too early.
 	CreateGeneration(t *testing.T) int32
 	Swap(ctx context.Context, generation int32) error

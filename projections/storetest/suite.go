@@ -33,6 +33,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"GenerationsDoNotSeeEachOther":         testGenerations,
 		"ACrashBetweenAnyTwoStepsLeavesNoHalf": func(t *testing.T, h Harness) { t.Helper(); testCrashes(t, h, open) },
 		"RandomCrashesAndTakeovers":            testRandomCrashes,
+		"RandomOwnersOfSharedIDs":              testRandomOwners,
+		"ADuplicateIsSeenNotBeforeItsOriginal": func(t *testing.T, h Harness) { t.Helper(); testAwaited(t, h, open) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -236,6 +238,40 @@ func testTwoOwners(t *testing.T, h Harness) {
 	}
 	owners.Wait()
 	requireAllOnce(t, h, l)
+}
+
+// testAwaited has an owner die at each step of a batch whose events come again on another partition. Who waits for the
+// copies must not be told that they are in before the originals are.
+func testAwaited(t *testing.T, probe Harness, open func(t *testing.T) Harness) {
+	t.Helper()
+	for _, step := range stepsOf(t, probe) {
+		t.Run(step, func(t *testing.T) {
+			t.Parallel()
+			h := open(t)
+			l := log{}
+			l.fill(partition(0), 300)
+			l.fill(partition(1), 2)
+			for _, record := range l[partition(0)] {
+				l.add(partition(1), record.Event)
+			}
+			a := acquire(t, h.Open(t, 0, crashAt(step)), partition(0))
+			_, err := a.put(t.Context(), a.batch(l, 200))
+			require.ErrorIs(t, err, errCrash)
+			b := acquire(t, h.Open(t, 0, nil), partition(1))
+			for range 4 {
+				_, err = b.put(t.Context(), b.batch(l, 100))
+				require.NoError(t, err, "one owner does not wait for another")
+				requireVisible(t, h, l)
+			}
+			next := h.CreateGeneration(t)
+			ahead := acquire(t, h.Open(t, next, nil), partition(1), partition(0))
+			ahead.finish(t, l)
+			acquire(t, h.Open(t, 0, nil), partition(0)).finish(t, l)
+			requireAllOnce(t, h, l)
+			require.NoError(t, h.Swap(t.Context(), next))
+			requireAllOnce(t, h, l)
+		})
+	}
 }
 
 func testRefused(t *testing.T, h Harness) {

@@ -1,0 +1,176 @@
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
+)
+
+// hold is what a store knows of a partition that it owns.
+type hold struct {
+	// owner is the epoch in Postgres; epoch the one in ClickHouse: the owner's, and below it a number of tries.
+	owner, epoch int64
+	// secured tells whether top and count are true, and stay so until this store inserts again.
+	secured bool
+	// top is the highest offset that is in, count how many rows.
+	top, count int64
+}
+
+// tryBits are those of an epoch in ClickHouse that count an owner's tries.
+const tryBits = 20
+
+func newHold(owner int64) *hold { return &hold{owner: owner, epoch: owner << tryBits} }
+
+// securePatience bounds each step of securing a partition.
+const securePatience = 30 * time.Second
+
+// secure locks out whoever else may still insert into the partitions, this store's own inserts of unknown outcome too, and
+// reads what is in. The order matters: doc.go says why.
+func (s *Store) secure(ctx context.Context, generation Generation, holds map[eventlog.TopicPartition]*hold) error {
+	for _, h := range holds {
+		h.secured = false
+		h.epoch++ // One that was sent and not answered is never used: it may come in at any time.
+		if h.epoch>>tryBits != h.owner {
+			return &projections.FencedError{Partitions: eventlog.SortedPartitions(holds)} // A new owner has new tries.
+		}
+	}
+	ctx, cancel := context.WithTimeout(ctx, securePatience)
+	defer cancel()
+	ctx = s.context(ctx, nil)
+	for _, step := range []func(context.Context, Generation, map[eventlog.TopicPartition]*hold) error{
+		s.raiseFence, s.killInserts, s.rereadFence, s.readPositions,
+	} {
+		if err := step(ctx, generation, holds); err != nil {
+			return err
+		}
+	}
+	for _, h := range holds {
+		h.secured = true
+	}
+	return nil
+}
+
+// context is one whose queries run under settings of ours.
+func (s *Store) context(ctx context.Context, more clickhouse.Settings) context.Context {
+	settings := clickhouse.Settings{"async_insert": 0}
+	maps.Copy(settings, more)
+	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))
+}
+
+// raiseFence makes ours the epoch under which rows are taken. An owner that was replaced meanwhile cannot.
+func (s *Store) raiseFence(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
+	values := make([]string, 0, len(holds))
+	for p, h := range holds {
+		values = append(values, fmt.Sprintf("(%s, %d)", literal(g.key(p)), h.epoch))
+	}
+	err := s.conn.Exec(ctx, fmt.Sprintf("INSERT INTO %s (`key`, epoch) VALUES %s", g.fence(), strings.Join(values, ", ")))
+	if violates(err, upConstraint) {
+		return fmt.Errorf("%w: %w", errOutpaced, err)
+	}
+	return explain("raise the fence", err)
+}
+
+// errOutpaced says that ClickHouse has seen a later owner.
+var errOutpaced = errors.New("a later owner has raised the fence in ClickHouse (if nobody else runs, Postgres was set back, " +
+	"and ClickHouse must be too; its fence is empty after a restart)")
+
+// killInserts ends the inserts into the partitions that are under way, and waits until they have ended.
+func (s *Store) killInserts(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
+	marks := make([]string, 0, len(holds))
+	for p := range holds {
+		marks = append(marks, g.mark(p))
+	}
+	which := fmt.Sprintf("multiSearchAny(Settings['log_comment'], [%s])", literals(marks))
+	if err := s.conn.Exec(ctx, "KILL QUERY WHERE "+which+" SYNC"); err != nil {
+		return explain("end the inserts under way", err)
+	}
+	var left uint64
+	err := s.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE "+which).Scan(&left)
+	if err == nil && left > 0 {
+		return fmt.Errorf("%d inserts into our partitions are still under way in ClickHouse", left)
+	}
+	return explain("look for inserts under way", err)
+}
+
+// rereadFence sees to it that nobody has raised the fence past ours.
+func (s *Store) rereadFence(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
+	keys, wanted := make([]string, 0, len(holds)), make(map[string]int64, len(holds))
+	for p, h := range holds {
+		keys = append(keys, g.key(p))
+		wanted[g.key(p)] = h.epoch
+	}
+	rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT `key`, epoch FROM %s WHERE `key` IN (%s)", g.fence(), literals(keys)))
+	err = each(rows, err, func(rows driver.Rows) error {
+		var key string
+		var epoch int64
+		if err := rows.Scan(&key, &epoch); err != nil {
+			return err //nolint:wrapcheck // Explained below.
+		}
+		if wanted[key] == epoch {
+			delete(wanted, key)
+		}
+		return nil
+	})
+	if err == nil && len(wanted) > 0 {
+		return fmt.Errorf("the fence of %d partitions in ClickHouse is another's; trying again", len(wanted))
+	}
+	return explain("read the fence", err)
+}
+
+// readPositions reads what is in, from an aggregate that each part carries.
+func (s *Store) readPositions(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
+	for _, h := range holds {
+		h.top, h.count = -1, 0
+	}
+	rows, err := s.conn.Query(ctx, positionsSQL(g.Table(s.projection.Rows().Name)))
+	return explain("read what is in", each(rows, err, func(rows driver.Rows) error {
+		var p eventlog.TopicPartition
+		var top int64
+		var count uint64
+		if err := rows.Scan(&p.Topic, &p.Partition, &top, &count); err != nil {
+			return err //nolint:wrapcheck // Explained above.
+		}
+		if h, ours := holds[p]; ours {
+			h.top, h.count = top, int64(count)
+		}
+		return nil
+	}))
+}
+
+func positionsSQL(table string) string {
+	return "SELECT topic, `partition`, max(kafka_offset), count() FROM " + table + " GROUP BY topic, `partition`"
+}
+
+// each calls f for every row of a query.
+func each(rows driver.Rows, err error, f func(driver.Rows) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close() //nolint:errcheck // Err says all.
+	for rows.Next() {
+		if err := f(rows); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+// check compares what is in with what Postgres knows to be: all that was accepted below an offset, if nothing past it is
+// in. More may be in past that offset, from an owner that died before it moved the offset.
+func (h *hold) check(table string, p eventlog.TopicPartition, below, accepted int64) error {
+	if h.top < below && h.count == accepted || h.top >= below && h.count > accepted {
+		return nil
+	}
+	return fmt.Errorf("%s has %d rows of %s up to offset %d, and Postgres counts %d below offset %d: rows were lost or "+
+		"added, by a restored backup or a failed disk; nothing is written to that partition until both agree again: restore, "+
+		"or build the tables anew with `tributary replay`", table, h.count, p, h.top, accepted, below)
+}
