@@ -127,14 +127,3 @@ func TestASecondClickHouseOnTheSameDataIsRefused(t *testing.T) {
 	_, err = devstack.StartClickHouse(t.Context(), options)
 	require.ErrorContains(t, err, "the ClickHouse data in "+home+" is in use")
 }
-
-func BenchmarkClickHouseStart(b *testing.B) {
-	home := b.TempDir()
-	for b.Loop() {
-		server, err := devstack.StartClickHouse(b.Context(), devstack.ClickHouseOptions{Home: home, Small: true})
-		require.NoError(b, err)
-		b.StopTimer()
-		require.NoError(b, server.Stop(b.Context()))
-		b.StartTimer()
-	}
-}

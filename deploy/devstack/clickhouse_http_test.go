@@ -231,3 +231,23 @@ func TestClickHouseKnowsEveryTimeZone(t *testing.T) {
 		formatDateTime(toDateTime('2026-12-31 00:00:00', 'UTC'), '%H:%i', 'Australia/Lord_Howe'),
 		formatDateTime(toDateTime('2026-12-31 00:00:00', 'UTC'), '%H:%i', 'America/St_Johns'), timezone()`))
 }
+
+// What doc.go lists.
+func TestWhereTheEmbeddedClickHouseDiffersFromAServer(t *testing.T) {
+	t.Parallel()
+	base := stacktest.ClickHouse(t)
+	for statement, code := range map[string]string{
+		"CREATE USER x": "514", "SYSTEM RELOAD CONFIG": "1", "SELECT * FROM system.asynchronous_metrics": "60",
+	} {
+		got := tell(t, base, ask{body: statement})
+		require.Equal(t, code, got.header.Get("X-Clickhouse-Exception-Code"), got.body)
+	}
+	require.Equal(t, "Overlay\n", sql(t, base, "SELECT engine FROM system.databases WHERE name = 'default'"))
+	sql(t, base, "CREATE DATABASE revenue")
+	require.Equal(t, "Atomic\n", sql(t, base, "SELECT engine FROM system.databases WHERE name = 'revenue'"))
+	sql(t, base, "CREATE TABLE revenue.logged (n Int8) ENGINE = MergeTree ORDER BY n")
+	sql(t, base, "INSERT INTO revenue.logged SELECT number FROM numbers(7)")
+	sql(t, base, "SYSTEM FLUSH LOGS")
+	require.Equal(t, "7\n", sql(t, base, "SELECT rows FROM system.part_log WHERE table = 'logged' AND event_type = 'NewPart'"))
+	require.Equal(t, "1\n", sql(t, base, "SELECT count() FROM system.query_log WHERE written_rows = 7 AND type = 'QueryFinish'"))
+}

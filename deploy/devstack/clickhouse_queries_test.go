@@ -159,7 +159,7 @@ func TestClickHouseBoundsHowManyQueriesRun(t *testing.T) {
 }
 
 // residentBytes is how much memory of its own a process has: the engine's code, which it shares with others, does not count.
-func residentBytes(t *testing.T, pid int) int64 {
+func residentBytes(t testing.TB, pid int) int64 {
 	t.Helper()
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	require.NoError(t, err)

@@ -34,13 +34,7 @@ func TestClickHouseAnswersAndKeepsWhatItWasTold(t *testing.T) {
 	conn := clickHouse(t, url)
 	require.NoError(t, conn.Exec(t.Context(), "CREATE DATABASE revenue"))
 	require.NoError(t, conn.Exec(t.Context(), "CREATE TABLE revenue.numbers (n UInt64) ENGINE = MergeTree ORDER BY n"))
-	batch, err := conn.PrepareBatch(t.Context(), "INSERT INTO revenue.numbers")
-	require.NoError(t, err)
-	defer func() { _ = batch.Close() }()
-	for n := range uint64(1000) {
-		require.NoError(t, batch.Append(n))
-	}
-	require.NoError(t, batch.Send())
+	insertAll(t, conn, "INSERT INTO revenue.numbers", func(batch driver.Batch) error { return appendNumbers(batch, 1000) })
 	require.Equal(t, uint64(1000), count(t, conn, "SELECT count() FROM revenue.numbers"))
 	require.NoError(t, server.Kill())
 	require.Error(t, conn.Ping(t.Context()))
@@ -50,4 +44,13 @@ func TestClickHouseAnswersAndKeepsWhatItWasTold(t *testing.T) {
 	require.NoError(t, conn.Close()) // a stop in order waits five seconds for open connections, as any ClickHouse server does
 	require.NoError(t, server.Restart(t.Context()))
 	require.Equal(t, uint64(1000), count(t, clickHouse(t, url), "SELECT count() FROM revenue.numbers"))
+}
+
+func appendNumbers(batch driver.Batch, n uint64) error {
+	for i := range n {
+		if err := batch.Append(i); err != nil {
+			return err
+		}
+	}
+	return nil
 }

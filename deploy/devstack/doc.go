@@ -28,4 +28,25 @@
 //   - Stored and described, without effect: message.timestamp.type (the time is always the producer's), min.insync.replicas, segment.ms,
 //     compression.type. Names that nobody knows are taken too.
 //   - A replication factor above the number of brokers is refused; -1 means as many as there are, at most three.
+//
+// # What the embedded ClickHouse is, and is not
+//
+// The library is clickhouse-local, which shares nearly all code with a server, also that of its HTTP interface: /ping, formats, settings,
+// compression, sessions, query ids, KILL QUERY and errors are ClickHouse's own. clickhouse_*_test.go hold it to that. It differs so:
+//   - It listens for HTTP alone, on 127.0.0.1, not for ClickHouse's native protocol.
+//   - There are two users: tributary, who may do everything, and default, without a password, who may only start and stop listening.
+//     CREATE USER is refused (514), since only files say who there is.
+//   - The database default has the engine Overlay; its tables are like any. Others are as on a server.
+//   - system.query_log and system.part_log begin anew with each start; there are no other logs and no asynchronous metrics.
+//   - The function file may read what this process may, where a server keeps to a folder.
+//   - max_concurrent_queries has no effect; the profile's max_concurrent_queries_for_all_users stands in for it.
+//   - The profile pins async_insert to 0.
+//   - The configuration is written anew by each start, and SYSTEM RELOAD CONFIG is refused.
+//   - A crash is a crash of one process, and that is started again, up to five times in a row.
+//
+// And what surprises, though any server does it:
+//   - An insert is in system.processes once 256 KiB of its body (max_query_size) or all of it have arrived. Until then no KILL finds it.
+//   - KILL QUERY … SYNC of an insert that still waits for its client takes up to http_receive_timeout: 10 s here, 30 s by default.
+//   - A query whose client went away runs on until it has something to send, or is killed.
+//   - A stop in order waits up to 5 s for connections that are open, idle ones too.
 package devstack

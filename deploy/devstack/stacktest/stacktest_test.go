@@ -78,3 +78,8 @@ func TestEachTestHasItsOwnKafka(t *testing.T) {
 		client.Close()
 	}
 }
+
+func TestEachTestHasItsOwnClickHouse(t *testing.T) {
+	t.Parallel()
+	require.NotEqual(t, stacktest.ClickHouse(t), stacktest.ClickHouse(t))
+}
