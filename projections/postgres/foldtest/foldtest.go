@@ -62,14 +62,19 @@ func Record(event *ledger.Event, partition int32, offset int64) eventlog.Record 
 
 // Owner writes a projection's tables as a runner does that owns every partition.
 type Owner struct {
-	store *postgres.Store
+	store projections.Store
 	owned map[eventlog.TopicPartition]projections.Ownership
 }
 
 // Own makes the owner.
 func Own(t testing.TB, pool *pgxpool.Pool, projection postgres.Projection) *Owner {
 	t.Helper()
-	return &Owner{postgres.NewStore(pool, projection, postgres.Options{}), map[eventlog.TopicPartition]projections.Ownership{}}
+	return OwnStore(postgres.NewStore(pool, projection, postgres.Options{}))
+}
+
+// OwnStore makes the owner of what any store keeps.
+func OwnStore(store projections.Store) *Owner {
+	return &Owner{store, map[eventlog.TopicPartition]projections.Ownership{}}
 }
 
 // Commit puts records in as one batch; for each partition their offsets must be past those before.

@@ -1,0 +1,192 @@
+package revenue
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/ClickHouse/ch-go/proto"
+	"github.com/cockroachdb/datadriven"
+	"github.com/google/uuid"
+	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/ledger/ledgertest"
+	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
+)
+
+// example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
+func example(t testing.TB, n int, line string) *ledger.Event {
+	t.Helper()
+	at, rest, _ := strings.Cut(line, " ")
+	name, data, _ := strings.Cut(rest, " ")
+	var fields map[string]any
+	require.NoError(t, json.Unmarshal([]byte(data), &fields), line)
+	subject := fields["payment_id"]
+	for _, field := range []string{"receiver_id", "plugin_id"} {
+		if id, ok := fields[field]; ok {
+			subject = id
+		}
+	}
+	doc := fmt.Sprintf(`{"specversion": "1.0", "id": "00000000-0000-0000-0000-%012d", "source": "urn:test",
+		"type": "tributary.%s.v1", "time": %q, "subject": %q, "data": %s}`, n+1, name, at, subject, data)
+	event, invalid := ledger.DecodeJSON([]byte(doc), ledger.Strict)
+	require.Nil(t, invalid, line)
+	return event
+}
+
+// player plays many histories into one database, each into a ledger of its own.
+type player struct {
+	*books
+
+	played uint32
+}
+
+// play commits batches of events and gives what readers of their ledger see then.
+func (p *player) play(t testing.TB, batches iter.Seq[[]*ledger.Event]) string {
+	t.Helper()
+	p.played++
+	name := fmt.Sprintf("history-%d", p.played)
+	for events := range batches {
+		copies := make([]*ledger.Event, len(events))
+		for i, original := range events {
+			event := *original
+			event.Ledger = name
+			binary.BigEndian.PutUint32(event.ID[:], p.played)
+			copies[i] = &event
+		}
+		p.commit(t, copies...)
+	}
+	var out strings.Builder
+	for _, view := range []struct{ name, sql string }{
+		{"event", "SELECT stream, owner, type, occurred_at, occurred_s, recorded_at, pointer, post_id, session_id, asset_code," +
+			" gross, fees, refunds FROM revenue.events WHERE ledger = ? ORDER BY event_id"},
+		{"post", "SELECT plugin_id, post_id, title, url, category FROM revenue.posts WHERE ledger = ? ORDER BY plugin_id, post_id"},
+		{"month", "SELECT * EXCEPT (ledger) FROM revenue.by_month WHERE ledger = ? ORDER BY ALL"},
+		{"hour in Kolkata", "SELECT hour, asset_code, sum(net), sum(events) FROM revenue.by_hour_in(tz = 'Asia/Kolkata') WHERE ledger = ?" +
+			" GROUP BY ALL ORDER BY ALL"},
+	} {
+		for _, row := range p.rows(t, view.sql, name) {
+			out.WriteString(view.name + ": " + strings.ReplaceAll(row, "\t", " | ") + "\n")
+		}
+	}
+	return out.String()
+}
+
+// testdata/histories has the events of some owners, and below them the books. Each history is played forwards, an event a
+// batch, and backwards, with copies.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	p := &player{books: newBooks(t)}
+	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
+		t.Helper()
+		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
+		events := make([]*ledger.Event, len(lines))
+		for n, line := range lines {
+			events[n] = example(t, n, line)
+		}
+		seen := p.play(t, slices.Chunk(events, len(events)))
+		require.Equal(t, seen, p.play(t, slices.Chunk(events, 1)), "an event a batch")
+		slices.Reverse(events)
+		require.Equal(t, seen, p.play(t, slices.Chunk(slices.Concat(events, events), 2)), "backwards, and again")
+		return seen
+	})
+}
+
+// history draws events of all types, of few owners and posts.
+func history(t *rapid.T) []*ledger.Event {
+	events := make([]*ledger.Event, rapid.IntRange(1, 12).Draw(t, "events"))
+	for i := range events {
+		events[i] = ledgertest.Event(t, ledgertest.Repeats(), ledgertest.InLedger("main"))
+		events[i].ID = uuid.UUID{15: byte(i + 1)}
+		if rapid.Bool().Draw(t, "at the same time") {
+			events[i].Time = time.Unix(1_700_000_000, 0).UTC()
+		}
+	}
+	return events
+}
+
+// The same through the store: any order, any partitions, any batches, events twice.
+func TestOrderNeverShows(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("short")
+	}
+	type play struct {
+		events, order []*ledger.Event
+		batch         int
+	}
+	plays := rapid.Custom(func(rt *rapid.T) play {
+		events := history(rt)
+		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
+		return play{events, order, rapid.IntRange(2, 6).Draw(rt, "batch")}
+	})
+	p := &player{books: newBooks(t)}
+	for seed := range 15 { // each costs some commits
+		drawn := plays.Example(seed)
+		straight := p.play(t, slices.Chunk(drawn.events, len(drawn.events)))
+		require.Equal(t, straight, p.play(t, slices.Chunk(drawn.order, drawn.batch)), "seed %d", seed)
+	}
+}
+
+// What a row says depends on its event alone: not on order, batches, or what was folded before.
+func TestFoldIsPure(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		p := New()
+		var records []eventlog.Record
+		for i, event := range history(t) {
+			if record := foldtest.Record(event, 0, int64(i)); p.Counts(&record) {
+				records = append(records, record)
+			}
+		}
+		whole := lines(p.Fold(records))
+		require.Equal(t, whole, lines(p.Fold(records)), "again")
+		require.Len(t, whole, len(records))
+		if len(records) == 0 {
+			return
+		}
+		pieces := make([]string, 0, len(records))
+		shuffled := rapid.Permutation(records).Draw(t, "order")
+		for batch := range slices.Chunk(shuffled, rapid.IntRange(1, len(records)).Draw(t, "batch")) {
+			pieces = append(pieces, lines(p.Fold(batch))...)
+		}
+		require.ElementsMatch(t, whole, pieces)
+	})
+}
+
+// lines are the rows of a block, as text.
+func lines(input proto.Input) []string {
+	rows := make([]string, 0, input[0].Data.Rows())
+	for i := range cap(rows) {
+		var line strings.Builder
+		for _, column := range input {
+			fmt.Fprintf(&line, "%s=%v ", column.Name, cell(column.Data, i))
+		}
+		rows = append(rows, line.String())
+	}
+	return rows
+}
+
+// cell is a value of a column.
+func cell(column proto.ColInput, row int) any {
+	switch data := column.(type) {
+	case interface{ Row(i int) string }:
+		return data.Row(row)
+	case interface{ Row(i int) uuid.UUID }:
+		return data.Row(row)
+	case interface{ Row(i int) time.Time }:
+		return data.Row(row)
+	case interface{ Row(i int) proto.Decimal128 }:
+		return data.Row(row)
+	default:
+		panic(fmt.Sprintf("no cells in %T", data))
+	}
+}
