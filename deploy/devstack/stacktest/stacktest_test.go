@@ -81,5 +81,6 @@ func TestEachTestHasItsOwnKafka(t *testing.T) {
 
 func TestEachTestHasItsOwnClickHouse(t *testing.T) {
 	t.Parallel()
-	require.NotEqual(t, stacktest.ClickHouse(t), stacktest.ClickHouse(t))
+	first, second := stacktest.ClickHouse(t), stacktest.ClickHouse(t)
+	require.NotEqual(t, first, second)
 }
