@@ -2,6 +2,8 @@ package ledger
 
 import (
 	_ "embed"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -26,3 +28,6 @@ func IsTimeZone(name string) bool {
 	_, ok := timeZones()[name]
 	return ok
 }
+
+// TimeZones are the names that IsTimeZone knows, in alphabetical order.
+func TimeZones() []string { return slices.Sorted(maps.Keys(timeZones())) }

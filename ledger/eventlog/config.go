@@ -65,7 +65,7 @@ func LoadTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	if caFile != "" {
 		pem, err := os.ReadFile(caFile)
 		if err != nil {
-			return nil, fmt.Errorf("read the Kafka brokers' certificate authority: %w", err)
+			return nil, fmt.Errorf("read the servers' certificate authority: %w", err)
 		}
 		config.RootCAs = x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(pem) {
@@ -75,7 +75,7 @@ func LoadTLS(caFile, certFile, keyFile string) (*tls.Config, error) {
 	if certFile != "" {
 		certificate, err := tls.LoadX509KeyPair(certFile, keyFile)
 		if err != nil {
-			return nil, fmt.Errorf("read the Kafka client's certificate and key: %w", err)
+			return nil, fmt.Errorf("read our certificate and key: %w", err)
 		}
 		config.Certificates = []tls.Certificate{certificate}
 	}

@@ -2,30 +2,36 @@ package audit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
-// Auditor verifies projections that are kept in Postgres.
+// Auditor verifies projections that are kept in Postgres, or in ClickHouse with their identities and offsets in Postgres.
 type Auditor struct {
-	pool  *pgxpool.Pool
-	kafka eventlog.Config
-	rules map[ledger.Type][]rule
-	seed  maphash.Seed
+	pool       *pgxpool.Pool
+	kafka      eventlog.Config
+	clickhouse driver.Conn
+	rules      map[ledger.Type][]rule
+	seed       maphash.Seed
 }
 
-// New makes an auditor. It connects to nothing yet.
-func New(pool *pgxpool.Pool, kafka eventlog.Config) *Auditor {
-	return &Auditor{pool, kafka, postingRules(), maphash.MakeSeed()}
+// New makes an auditor. It connects to nothing yet. Without ClickHouse, which may be nil, what is kept there cannot be verified.
+func New(pool *pgxpool.Pool, kafka eventlog.Config, clickhouse driver.Conn) *Auditor {
+	return &Auditor{pool, kafka, clickhouse, postingRules(), maphash.MakeSeed()}
 }
+
+// ErrNoClickHouse says that a projection is to be verified whose tables are in ClickHouse, and none is given.
+var ErrNoClickHouse = errors.New("its tables are in ClickHouse, and no ClickHouse is configured")
 
 // Names are the projections that an auditor knows.
 func Names() []string { return slices.Sorted(maps.Keys(models())) }
@@ -37,6 +43,7 @@ func models() map[string]func(*Auditor, *examination) model {
 		"quarantine": newQuarantine,
 		"receipts":   newReceipts,
 		"receivers":  newReceivers,
+		revenueName:  newRevenue,
 	}
 }
 
@@ -101,6 +108,9 @@ func (a *Auditor) open(ctx context.Context, s *snapshot, names []string) ([]*exa
 		generation, ok := live[name]
 		if !ok {
 			return nil, fmt.Errorf("%s has no live generation: run `tributary migrate`", name)
+		}
+		if name == revenueName && a.clickhouse == nil {
+			return nil, fmt.Errorf("%s cannot be verified: %w", name, ErrNoClickHouse)
 		}
 		e := &examination{name: name, generation: generation}
 		e.model = newModel(a, e)

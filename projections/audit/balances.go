@@ -4,8 +4,6 @@ import (
 	"context"
 	"math/big"
 
-	"github.com/google/uuid"
-
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
@@ -57,7 +55,7 @@ type balances struct {
 	entered map[string]*sums
 	key     []byte
 	// suspected are the events whose entries differ; expected their entries.
-	suspected map[uuid.UUID]bool
+	suspected suspects
 	expected  map[string]*entryRow
 }
 
@@ -66,7 +64,7 @@ func newBalances(a *Auditor, e *examination) model {
 	e.found.expect(checkProgress, checkPast, checkIdentities, checkEntries, checkBalances, checkSums, checkEqual, checkConflicts)
 	return &balances{
 		Auditor: a, examination: e, accounts: map[string]*account{}, digester: digester{seed: a.seed},
-		entered: map[string]*sums{}, suspected: map[uuid.UUID]bool{}, expected: map[string]*entryRow{},
+		entered: map[string]*sums{}, suspected: suspects{}, expected: map[string]*entryRow{},
 	}
 }
 

@@ -60,7 +60,7 @@ func TestWhatWasProjectedVerifies(t *testing.T) {
 	t.Parallel()
 	s := history(t)
 	var done, total int64
-	report, err := audit.New(s.pool, s.kafka).Verify(t.Context(), nil, func(d, all int64) { done, total = d, all })
+	report, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, func(d, all int64) { done, total = d, all })
 	require.NoError(t, err)
 	require.True(t, report.Agrees(), "%+v", report)
 	p := report.Projections[0]
@@ -352,9 +352,9 @@ func TestManyDifferencesAreCounted(t *testing.T) {
 func TestWhatCannotBeVerifiedIsAnError(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	_, err := audit.New(s.pool, s.kafka).Verify(t.Context(), []string{"revenues"}, nil)
+	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []string{"revenues"}, nil)
 	require.ErrorContains(t, err, `no projection "revenues"`)
 	s.tamper(t, 1, `DELETE FROM tributary.live WHERE projection = 'balances'`)
-	_, err = audit.New(s.pool, s.kafka).Verify(t.Context(), []string{"balances"}, nil)
+	_, err = audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []string{"balances"}, nil)
 	require.ErrorContains(t, err, "tributary migrate")
 }

@@ -15,4 +15,8 @@
 // The reference is kept in memory: about a hundred bytes an event and what its accounts, payments and receivers need.
 // Tables are streamed. Entries, the largest of them, are compared by a keyed 64-bit digest an event, which misses a
 // difference once in 2^64; the rows of the events that differ are then read again, to say in which column.
+//
+// ClickHouse has no snapshot that lasts. But rows there are only added, and before the offsets move: so what Postgres says is in, is
+// in, and what is past its offsets is left out of the comparison. The sums that views read are asked for in one statement
+// with those of the rows that are left out, because one statement sees one state.
 package audit

@@ -107,7 +107,7 @@ func (b *balances) compareEntries(ctx context.Context, s *snapshot) error {
 		}
 		event := e.ids.find(id)
 		if event == nil {
-			b.suspect(c, id)
+			b.suspected.add(c, id)
 			return nil
 		}
 		for _, value := range row[entryLedger:] {
@@ -121,7 +121,7 @@ func (b *balances) compareEntries(ctx context.Context, s *snapshot) error {
 	}
 	for id, at := range e.ids.index {
 		if e.ids.slots[at].digest != 0 {
-			b.suspect(c, id)
+			b.suspected.add(c, id)
 		}
 	}
 	b.compareSides(entriesView, sides)
@@ -154,17 +154,20 @@ func sumOf(all map[string]*sums, key []byte) *sums {
 // maxSuspects is for how many events the rows that differ are found; the others are counted.
 const maxSuspects = MaxDifferences
 
-func (b *balances) suspect(c *check, id uuid.UUID) {
+// suspects are events that differ in a way that is not known yet.
+type suspects map[uuid.UUID]bool
+
+func (s suspects) add(c *check, id uuid.UUID) {
 	switch {
-	case b.suspected[id]:
-	case len(b.suspected) < maxSuspects:
-		b.suspected[id] = true
+	case s[id]:
+	case len(s) < maxSuspects:
+		s[id] = true
 	default:
 		c.more(1)
 	}
 }
 
-func (b *balances) suspects() map[uuid.UUID]bool { return b.suspected }
+func (b *balances) suspects() suspects { return b.suspected }
 
 // entryRow is a row of books.entries.
 type entryRow struct {

@@ -35,7 +35,7 @@ type model interface {
 // suspicious is a model that finds out that an event differs before it knows how. It is shown the log again.
 type suspicious interface {
 	// suspects are the events that differ.
-	suspects() map[uuid.UUID]bool
+	suspects() suspects
 	// again is called with the copy that counts of each suspect.
 	again(record *eventlog.Record)
 	// detail then says how they differ.
@@ -48,8 +48,14 @@ type examination struct {
 	generation int32
 	// next are the store's own offsets; to is how much of that the log has.
 	next, to map[eventlog.TopicPartition]int64
+	// progress is all that the store says of partitions.
+	progress map[eventlog.TopicPartition]progress
 	// ids is nil for a projection that keeps records which are no events.
-	ids   *identities
+	ids *identities
+	// claims is set where ids are claimed, and rows put in, before the offsets move: they may be past these for a while.
+	claims bool
+	// aside tells which records have no identity though others have; nil for none.
+	aside func(record *eventlog.Record) bool
 	model model
 	found findings
 
@@ -69,7 +75,7 @@ type conflict struct {
 // take takes a record of the log: at is its position in memory that may be kept.
 func (e *examination) take(record *eventlog.Record, at eventlog.Position, hash contentHash) {
 	e.records++
-	if e.ids == nil {
+	if e.ids == nil || e.aside != nil && e.aside(record) {
 		e.model.fold(record, nil)
 		return
 	}
@@ -92,6 +98,7 @@ func (e *examination) take(record *eventlog.Record, at eventlog.Position, hash c
 		e.model.fold(record, s)
 	case s.hash == hash:
 		e.duplicates++
+		s.due = s.due || s.past && at.Offset < e.progress[at.TopicPartition()].visible
 	default:
 		e.conflicts = append(e.conflicts, conflict{
 			id: record.Event.ID, hash: hash, at: at, kept: s.at,

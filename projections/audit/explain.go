@@ -5,8 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/google/uuid"
-
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
@@ -37,7 +35,7 @@ type inquiry struct {
 	*examination
 
 	wanted   map[string]*evidence
-	suspects map[uuid.UUID]bool
+	suspects suspects
 	model    suspicious // Nil when there are no suspects.
 }
 
@@ -62,8 +60,10 @@ func (q *inquiry) see(traces []string, record *eventlog.Record, at eventlog.Posi
 	traces = q.examination.model.touches(traces, record)
 	if record.Event != nil {
 		traces = append(traces, traceID(record.Event.ID))
-		if q.suspects[record.Event.ID] && q.ids.find(record.Event.ID).at == at {
-			q.model.again(record)
+		if q.suspects[record.Event.ID] {
+			if s := q.ids.find(record.Event.ID); s != nil && s.at == at {
+				q.model.again(record)
+			}
 		}
 	}
 	slices.Sort(traces)

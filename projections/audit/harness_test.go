@@ -8,22 +8,26 @@ import (
 	"testing"
 	"time"
 
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/tributary-ledger/tributary/deploy/devstack"
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/audit"
 	"github.com/tributary-ledger/tributary/projections/balances"
+	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
+	"github.com/tributary-ledger/tributary/projections/revenue"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
@@ -35,6 +39,9 @@ type stack struct {
 	pool  *pgxpool.Pool
 	admin *eventlog.Admin
 	log   *kgo.Client
+	// clickhouse is nil where a test does not ask for one.
+	clickhouse *devstack.ClickHouse
+	conn       driver.Conn
 }
 
 // all are the projections that are audited.
@@ -42,12 +49,15 @@ func all(pool *pgxpool.Pool) []postgres.Projection {
 	return []postgres.Projection{balances.New(pool, nil), quarantine.New(), receipts.New(), receivers.New()}
 }
 
-// named is the projection of a name.
-func (s *stack) named(t testing.TB, name string) postgres.Projection {
+// store is that of the projection of a name.
+func (s *stack) store(t testing.TB, name string) projections.Store {
 	t.Helper()
+	if name == revenue.Name {
+		return clickhouse.NewStore(s.pool, s.conn, revenue.New(), clickhouse.Options{Interval: time.Millisecond})
+	}
 	for _, projection := range all(s.pool) {
 		if projection.Definition().Name == name {
-			return projection
+			return postgres.NewStore(s.pool, projection, postgres.Options{})
 		}
 	}
 	require.Fail(t, "no such projection", name)
@@ -104,15 +114,15 @@ func (s *stack) project(t testing.TB, names ...string) {
 		names = []string{balances.Name}
 	}
 	for _, name := range names {
-		projection := s.named(t, name)
-		runner := projections.NewRunner(postgres.NewStore(s.pool, projection, postgres.Options{}), s.kafka, projections.Settings{})
+		store := s.store(t, name)
+		runner := projections.NewRunner(store, s.kafka, projections.Settings{})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- runner.Run(ctx) }()
-		ends, err := s.admin.EndOffsets(t.Context(), projection.Definition().Topics...)
+		ends, err := s.admin.EndOffsets(t.Context(), store.Definition().Topics...)
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
-			return maps.Equal(ends, s.reached(t, projection.Definition().Name))
+			return maps.Equal(ends, s.reached(t, name))
 		}, 2*time.Minute, 10*time.Millisecond)
 		cancel()
 		require.NoError(t, <-done)
@@ -138,7 +148,7 @@ func (s *stack) reached(t testing.TB, name string) map[eventlog.TopicPartition]i
 // verify is the report on one projection.
 func (s *stack) verify(t testing.TB, name string) audit.Projection {
 	t.Helper()
-	report, err := audit.New(s.pool, s.kafka).Verify(t.Context(), []string{name}, nil)
+	report, err := audit.New(s.pool, s.kafka, s.conn).Verify(t.Context(), []string{name}, nil)
 	require.NoError(t, err)
 	require.Len(t, report.Projections, 1)
 	require.Equal(t, report.Agrees(), report.Projections[0].DifferencesTotal == 0)

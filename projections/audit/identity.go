@@ -21,8 +21,9 @@ type slot struct {
 	hash contentHash       // Of its content.
 	// digest is that of the event's entries in the log less that of its rows: 0 when they are the same.
 	digest uint64
-	// folded says that the copy was met, met that any was, past that the row names a position that is not in yet.
-	folded, met, past bool
+	// folded says that the copy was met, met that any was, past that the row names a position that is not in yet, due that it
+	// must be in all the same, because a further copy counts as in.
+	folded, met, past, due bool
 }
 
 // identities are the slots of a projection, by event id.
@@ -53,8 +54,8 @@ func (e *examination) load(ctx context.Context, s *snapshot) error {
 		return fmt.Errorf("count the identities of %s: %w", e.name, err)
 	}
 	e.ids = &identities{index: make(map[uuid.UUID]int32, rows), slots: make([]slot, 0, rows), rows: rows}
-	c := e.found.check(checkPast)
 	topics := map[string]string{}
+	isPast := e.pastCheck()
 	return s.streamBinary(ctx, "the identities of "+e.name, `
 		SELECT i.event_id, i.content_hash, l.label, i."partition", i.kafka_offset
 		FROM `+table+` i LEFT JOIN tributary.labels l ON l.id = i.topic WHERE i.generation = $1`,
@@ -66,10 +67,19 @@ func (e *examination) load(ctx context.Context, s *snapshot) error {
 			}
 			id, kept := uuid.UUID(row[0]), slot{at: position(topic, row[3], row[4])}
 			copy(kept.hash[:], row[1])
-			kept.past = e.isPast(c, e.name+".identity", id.String(), kept.at)
+			kept.past = isPast(id, kept.at)
 			e.ids.add(id, kept)
 			return nil
 		})
+}
+
+// pastCheck tells identities past the offsets from others. Unless ids are claimed before the offsets move, one is a difference.
+func (e *examination) pastCheck() func(id uuid.UUID, at eventlog.Position) bool {
+	if e.claims {
+		return func(_ uuid.UUID, at eventlog.Position) bool { return at.Offset >= e.next[at.TopicPartition()] }
+	}
+	c := e.found.check(checkPast)
+	return func(id uuid.UUID, at eventlog.Position) bool { return e.isPast(c, e.name+".identity", id.String(), at) }
 }
 
 // position is one from its columns in Postgres's binary form.

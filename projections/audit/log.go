@@ -66,7 +66,7 @@ func (e *examination) place(
 	logs map[eventlog.TopicPartition]eventlog.LogIdentity,
 ) {
 	const table = "tributary.progress"
-	e.next, e.to = map[eventlog.TopicPartition]int64{}, map[eventlog.TopicPartition]int64{}
+	e.next, e.to, e.progress = map[eventlog.TopicPartition]int64{}, map[eventlog.TopicPartition]int64{}, reached
 	c := e.found.check(checkProgress)
 	for _, p := range eventlog.SortedPartitions(reached) {
 		c.compared++

@@ -14,7 +14,7 @@ import (
 // The table of rules and ledger.Postings are two statements of one thing.
 func TestTheRulesAgreeWithTheLedger(t *testing.T) {
 	t.Parallel()
-	a := New(nil, eventlog.Config{})
+	a := New(nil, eventlog.Config{}, nil)
 	for _, info := range ledger.Types() {
 		t.Run(string(info.Type), func(t *testing.T) {
 			t.Parallel()

@@ -109,7 +109,7 @@ func TestAnyHistoryVerifies(t *testing.T) {
 			for _, projection := range all(s.pool) {
 				s.feed(t, projection, history)
 			}
-			report, err := audit.New(s.pool, s.kafka).Verify(t.Context(), nil, nil)
+			report, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, nil)
 			require.NoError(t, err)
 			require.Len(t, report.Projections, len(all(s.pool)))
 			for _, p := range report.Projections {

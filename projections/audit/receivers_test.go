@@ -133,6 +133,6 @@ func TestAProjectionWithoutProofIsNotPassedOver(t *testing.T) {
 	s := open(t)
 	s.tamper(t, 1, `INSERT INTO tributary.live (projection, generation) SELECT 'novelty', generation FROM tributary.live
 		WHERE projection = 'balances'`)
-	_, err := audit.New(s.pool, s.kafka).Verify(t.Context(), nil, nil)
+	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, nil)
 	require.ErrorContains(t, err, `no projection "novelty" that can be verified`)
 }

@@ -39,7 +39,7 @@ func (s *snapshot) close(ctx context.Context) {
 	_ = s.tx.Rollback(context.WithoutCancel(ctx))
 }
 
-// stream gives each row of a query to fn, as text, nil for NULL. What fn keeps it must copy.
+// stream makes it a source.
 func (s *snapshot) stream(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error {
 	return s.read(ctx, what, sql, append([]any{pgx.QueryResultFormats{pgx.TextFormatCode}}, arguments...), fn)
 }
@@ -87,22 +87,26 @@ func (s *snapshot) live(ctx context.Context) (map[string]int32, error) {
 
 // progress is how far a partition is in, and of which topic.
 type progress struct {
-	next  int64
-	topic eventlog.TopicID
+	next int64
+	// visible is up to where each event, or the copy of it that counts, is in; accepted how many rows another server has below
+	// next.
+	visible, accepted int64
+	topic             eventlog.TopicID
 }
 
 func (s *snapshot) progress(ctx context.Context, generation int32) (map[eventlog.TopicPartition]progress, error) {
 	rows, err := s.tx.Query(ctx,
-		`SELECT topic, "partition", topic_id, next_offset FROM tributary.progress WHERE generation = $1`, generation)
+		`SELECT topic, "partition", topic_id, next_offset, visible_offset, accepted FROM tributary.visible WHERE generation = $1`, generation)
 	if err != nil {
 		return nil, fmt.Errorf("read the progress of generation %d: %w", generation, err)
 	}
 	found := map[eventlog.TopicPartition]progress{}
 	var p eventlog.TopicPartition
 	var id [16]byte
-	var next int64
-	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &id, &next}, func() error {
-		found[p] = progress{next, id}
+	var at progress
+	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &id, &at.next, &at.visible, &at.accepted}, func() error {
+		at.topic = id
+		found[p] = at
 		return nil
 	})
 	return found, errors.Join(err)
