@@ -37,7 +37,7 @@ export TRIBUTARY_CHAOS_KILLS ?=
 ##@ Use it
 
 .PHONY: demo
-demo: build need-node ## See it work: servers, sample events, balances, proof; ends by itself
+demo: build need-node ## See it work: servers, sample events, balances, revenue, proof; ends by itself
 	@bin/tributary demo
 
 .PHONY: dev

@@ -38,29 +38,37 @@ func TestEveryHelpHasAnExample(t *testing.T) {
 func TestWrongUseExitsWithTwo(t *testing.T) {
 	t.Parallel()
 	for name, args := range map[string][]string{
-		"an unknown command":       {"conquer"},
-		"help for an unknown one":  {"help", "conquer"},
-		"an unknown flag":          {"status", "--colour"},
-		"an unknown projection":    {"project", "horoscopes"},
-		"an unprovable one":        {"verify", "horoscopes"},
-		"too many arguments":       {"migrate", "now"},
-		"a missing argument":       {"quarantine", "show"},
-		"no position":              {"quarantine", "show", "payments"},
-		"a missing file":           {"publish", "/no/such/file"},
-		"a folder":                 {"publish", "/"},
-		"flags against each other": {"publish", "--dry-run", "--wait"},
-		"no number":                {"get", "balance", "--limit", "many"},
-		"a limit of none":          {"get", "balance", "--limit", "0"},
-		"entries of a prefix":      {"get", "balance", "merchant:", "--entries"},
-		"neither id nor list":      {"get", "payment"},
-		"both id and list":         {"get", "receipt", "r", "--user", "u"},
-		"a negative number":        {"migrate", "--partitions=-1"},
-		"unknown ports":            {"dev", "--ports", "lucky"},
-		"a wrong level":            {"status", "--log-level", "loud"},
-		"a missing config":         {"status", "--config", "/no/such/file"},
-		"no servers configured":    {"status"},
-		"no broker configured":     {"migrate", "--kafka-brokers", ""},
-		"a URL that is none":       {"get", "balance", "--postgres-url", "postgres://a b:c"},
+		"an unknown command":        {"conquer"},
+		"help for an unknown one":   {"help", "conquer"},
+		"an unknown flag":           {"status", "--colour"},
+		"an unknown projection":     {"project", "horoscopes"},
+		"an unprovable one":         {"verify", "horoscopes"},
+		"too many arguments":        {"migrate", "now"},
+		"a missing argument":        {"quarantine", "show"},
+		"no position":               {"quarantine", "show", "payments"},
+		"a missing file":            {"publish", "/no/such/file"},
+		"a folder":                  {"publish", "/"},
+		"flags against each other":  {"publish", "--dry-run", "--wait"},
+		"no number":                 {"get", "balance", "--limit", "many"},
+		"a limit of none":           {"get", "balance", "--limit", "0"},
+		"entries of a prefix":       {"get", "balance", "merchant:", "--entries"},
+		"neither id nor list":       {"get", "payment"},
+		"both id and list":          {"get", "receipt", "r", "--user", "u"},
+		"a negative number":         {"migrate", "--partitions=-1"},
+		"unknown ports":             {"dev", "--ports", "lucky"},
+		"a wrong level":             {"status", "--log-level", "loud"},
+		"a missing config":          {"status", "--config", "/no/such/file"},
+		"an unknown period":         {"get", "revenue", "--by", "fortnight"},
+		"an unknown zone":           {"get", "revenue", "--tz", "Asia/Kolkatta"},
+		"an unknown stream":         {"get", "revenue", "--stream", "tears"},
+		"no day":                    {"get", "revenue", "--from", "yesterday"},
+		"days the wrong way round":  {"get", "revenue", "--from", "2026-03-02", "--to", "2026-03-01"},
+		"a year out of reach":       {"get", "revenue", "--year", "26"},
+		"no ClickHouse configured":  {"get", "revenue"},
+		"a ClickHouse that is none": {"get", "revenue", "--clickhouse-url", "8123"},
+		"no servers configured":     {"status"},
+		"no broker configured":      {"migrate", "--kafka-brokers", ""},
+		"a URL that is none":        {"get", "balance", "--postgres-url", "postgres://a b:c"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -88,10 +96,12 @@ func TestServersThatAreAwayExitWithThree(t *testing.T) {
 		"verify":     {"verify"},
 		"balance":    {"get", "balance"},
 		"quarantine": {"quarantine", "list"},
+		"revenue":    {"get", "revenue"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			away := booksAt([]string{nobody}, "postgres://user:secret@"+nobody+"/books")
+			away.environ = append(away.environ, clickhouseVariable+"=http://user:secret@"+nobody)
 			got := away.run(t, args...)
 			require.Equal(t, exitUnreachable, got.code, "%s%s", got.stdout, got.stderr)
 			require.Contains(t, got.stderr, nobody)
@@ -100,7 +110,7 @@ func TestServersThatAreAwayExitWithThree(t *testing.T) {
 			require.NotContains(t, got.stderr, "secret")
 			sentences := 1
 			if name == "status" {
-				sentences = 2 // of Kafka and of Postgres
+				sentences = 3 // of Kafka, ClickHouse and Postgres
 			}
 			require.Equal(t, sentences, strings.Count(got.stderr, "\n"), got.stderr)
 		})

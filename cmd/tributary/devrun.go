@@ -8,8 +8,6 @@ import (
 	"maps"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
 	"github.com/tributary-ledger/tributary/deploy/devstack"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/ledger/web"
@@ -18,7 +16,7 @@ import (
 // devRun is everything in one process tree: embedded servers, and all projectors in this process.
 type devRun struct {
 	stack   *devstack.Stack
-	pool    *pgxpool.Pool
+	on      servers
 	server  *web.Server
 	running *projectors
 
@@ -48,6 +46,9 @@ func (a *app) startDev(ctx context.Context, options devstack.Options, healthAddr
 func (a *app) useEndpoints(stack *devstack.Stack) {
 	a.settings = a.settings.with("the embedded servers", stack.Endpoints().Env())
 	plain := map[string]string{"TRIBUTARY_KAFKA_TLS": "false"}
+	for _, name := range []string{"CA_FILE", "CERT_FILE", "KEY_FILE"} {
+		plain["TRIBUTARY_CLICKHOUSE_"+name] = ""
+	}
 	for _, name := range []string{"CA_FILE", "CERT_FILE", "KEY_FILE", "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD"} {
 		plain["TRIBUTARY_KAFKA_"+name] = ""
 	}
@@ -59,14 +60,11 @@ func (a *app) startProjecting(ctx context.Context, run *devRun, logger *slog.Log
 	if _, err := a.migrateAll(ctx, eventlog.TopicSettings{}); err != nil {
 		return err
 	}
-	kafka, err := a.kafka(logger)
-	if err != nil {
+	var err error
+	if run.on, err = a.servers(ctx, projectionNames(), logger); err != nil {
 		return err
 	}
-	if run.pool, err = a.postgres(ctx); err != nil {
-		return err
-	}
-	run.running = newProjectors(run.pool, kafka, projectionNames(), a.tuning(logger))
+	run.running = newProjectors(run.on, projectionNames(), a.tuning(logger))
 	if run.server, err = a.serveHealth(ctx, healthAddress, run.running); err != nil {
 		return err
 	}
@@ -118,10 +116,7 @@ func (run *devRun) stop(ctx context.Context) error {
 		run.stopProjectors()
 		projected = <-run.ended
 	}
-	if run.pool != nil {
-		run.pool.Close()
-	}
-	return errors.Join(projected, run.stack.Stop(ctx))
+	return errors.Join(projected, run.on.close(), run.stack.Stop(ctx))
 }
 
 // endpoints are where everything listens, by the name of its variable.

@@ -14,15 +14,17 @@ import (
 func newGetCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "get",
-		Short: "Show balances, receipts, payments and receivers",
+		Short: "Show balances, receipts, payments, receivers and revenue",
 		Long:  `Answers questions from the books, as tables for people or, with --json, for programs.`,
 		Example: `  tributary get balance merchant:acme:payable
   tributary get receipt pay-1042 --json | jq -r .amount
-  tributary get receiver --merchant acme`,
+  tributary get receiver --merchant acme
+  tributary get revenue --by month --owner acme --tz Europe/Paris`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newGetBalanceCommand(a), newGetReceiptCommand(a), newGetPaymentCommand(a), newGetReceiverCommand(a))
+	command.AddCommand(newGetBalanceCommand(a), newGetReceiptCommand(a), newGetPaymentCommand(a), newGetReceiverCommand(a),
+		newGetRevenueCommand(a))
 	return command
 }
 

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,7 +32,9 @@ type answer struct {
 type books struct {
 	environ []string
 	kafka   eventlog.Config
-	url     string
+	url     string // of Postgres
+	// clickhouse is the URL of it, empty where there is none.
+	clickhouse string
 }
 
 // newBooks gives the test empty servers.
@@ -68,14 +71,23 @@ func migrated(t testing.TB) books {
 	return b
 }
 
+// withClickHouse gives the books a ClickHouse of the test's own, and makes the tables there.
+func (b books) withClickHouse(t testing.TB) books {
+	t.Helper()
+	b.clickhouse = stacktest.ClickHouse(t)
+	b.environ = append(slices.Clone(b.environ), clickhouseVariable+"="+b.clickhouse)
+	b.must(t, "migrate")
+	return b
+}
+
 // run runs a command to its end.
-func (b books) run(t *testing.T, args ...string) answer {
+func (b books) run(t testing.TB, args ...string) answer {
 	t.Helper()
 	return b.feed(t, "", args...)
 }
 
 // feed runs a command with something on its stdin.
-func (b books) feed(t *testing.T, stdin string, args ...string) answer {
+func (b books) feed(t testing.TB, stdin string, args ...string) answer {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := run(t.Context(), world{args: args, stdin: strings.NewReader(stdin), stdout: &stdout, stderr: &stderr, environ: b.environ})
@@ -83,7 +95,7 @@ func (b books) feed(t *testing.T, stdin string, args ...string) answer {
 }
 
 // must runs a command that has to succeed.
-func (b books) must(t *testing.T, args ...string) answer {
+func (b books) must(t testing.TB, args ...string) answer {
 	t.Helper()
 	got := b.run(t, args...)
 	require.Equal(t, exitDone, got.code, "tributary %v\n%s%s", args, got.stdout, got.stderr)

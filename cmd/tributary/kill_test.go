@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -13,10 +14,12 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tributary-ledger/tributary/deploy/devstack"
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -24,9 +27,9 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
-// TestKillProjectors kills and pauses projector processes at random moments while events flow, twice published events and
-// broken records among them, and proves in the end that every event counted once. TRIBUTARY_CHAOS_KILLS says how often
-// (10), TRIBUTARY_CHAOS_SEED which moments.
+// TestKillProjectors kills and pauses projector processes, and ClickHouse, at random moments while events flow, twice published
+// events and broken records among them, and proves in the end that every event counted once. TRIBUTARY_CHAOS_KILLS says how
+// often (10), TRIBUTARY_CHAOS_SEED which moments.
 func TestKillProjectors(t *testing.T) {
 	t.Parallel()
 	c := newChaos(t)
@@ -34,7 +37,13 @@ func TestKillProjectors(t *testing.T) {
 	copies := []*process{c.start("project"), c.start("project")}
 	for kill := range c.kills {
 		c.progress()
-		victim := c.random.IntN(len(copies))
+		victim := c.random.IntN(len(copies) + 1)
+		if victim == len(copies) {
+			t.Logf("kill %d of %d: ClickHouse", kill+1, c.kills)
+			require.NoError(t, c.clickhouse.Kill())
+			require.NoError(t, c.clickhouse.Restart(t.Context()))
+			continue
+		}
 		t.Logf("kill %d of %d: copy %d", kill+1, c.kills, victim)
 		copies[victim].signal(syscall.SIGKILL)
 		copies[victim].wait()
@@ -54,11 +63,12 @@ func TestKillProjectors(t *testing.T) {
 type chaos struct {
 	*testing.T
 
-	random  *rand.Rand
-	kills   int
-	environ []string
-	log     eventlog.Config
-	pool    *pgxpool.Pool
+	random     *rand.Rand
+	kills      int
+	environ    []string
+	log        eventlog.Config
+	pool       *pgxpool.Pool
+	clickhouse *devstack.ClickHouse
 }
 
 func newChaos(t *testing.T) *chaos {
@@ -82,10 +92,11 @@ func newChaos(t *testing.T) *chaos {
 	t.Cleanup(pool.Close)
 	c := &chaos{
 		T: t, random: rand.New(rand.NewPCG(seed, 0)), kills: kills, pool: pool,
-		log: eventlog.Config{Brokers: brokers},
+		log: eventlog.Config{Brokers: brokers}, clickhouse: stacktest.ClickHouseServer(t),
 		environ: append(os.Environ(), programVariable+"=1", "TRIBUTARY_METRICS_ADDR=127.0.0.1:0", "TRIBUTARY_KAFKA_SESSION_TIMEOUT=2s",
 			"TRIBUTARY_KAFKA_BROKERS="+strings.Join(brokers, ","), "TRIBUTARY_POSTGRES_URL="+url),
 	}
+	c.environ = append(c.environ, clickhouseVariable+"="+c.clickhouse.URL())
 	c.run("migrate")
 	return c
 }
@@ -279,8 +290,15 @@ func waitForLog(t testing.TB, log eventlog.Config, pool *pgxpool.Pool) {
 	defer admin.Close()
 	ends, err := admin.EndOffsets(t.Context())
 	require.NoError(t, err)
+	rows, err := pool.Query(t.Context(), `SELECT projection FROM tributary.live`)
+	require.NoError(t, err)
+	live, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
 	readers := map[string]int{}
 	for _, definition := range definitions() {
+		if !slices.Contains(live, definition.Name) {
+			continue
+		}
 		for _, topic := range definition.Topics {
 			readers[topic]++
 		}

@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/schemas/views"
 )
@@ -17,7 +20,8 @@ func newMigrateCommand(a *app) *cobra.Command {
 		Use:   "migrate",
 		Short: "Create or upgrade topics and tables",
 		Long: `Creates the topics and tables that are missing, and upgrades those that are there. It is safe to run again, and for two
-to run at once. Topics whose settings could lose an event are refused, with the command that mends them.`,
+to run at once. Where no ClickHouse is configured, its tables are left out. Topics whose
+settings could lose an event are refused, with the command that mends them.`,
 		Example: `  tributary migrate
   tributary migrate --partitions 24 --json | jq .topics`,
 		Args:              cobra.NoArgs,
@@ -31,7 +35,7 @@ to run at once. Topics whose settings could lose an event are refused, with the 
 	}
 	command.Flags().IntVar(&topics.Partitions, "partitions", 0, "partitions of a topic; those with fewer get more (default 12 in new ones)")
 	command.Flags().IntVar(&topics.Replication, "replication", 0, "copies of a record in new topics (default 3 with 3 brokers, else 1)")
-	a.jsonFlag(command, "an object of topics and tables (what was done, a string each), problems")
+	a.jsonFlag(command, "an object of topics and tables (what was done, a string each), problems, left_out (projections)")
 	return command
 }
 
@@ -40,13 +44,15 @@ type migration struct {
 	Topics   []string           `json:"topics"`
 	Tables   []string           `json:"tables"`
 	Problems []eventlog.Problem `json:"problems"`
+	// LeftOut are the projections whose tables were not made, because their server is not configured.
+	LeftOut []string `json:"left_out"`
 }
 
 func (a *app) migrate(ctx context.Context, topics eventlog.TopicSettings) error {
 	done, err := a.migrateAll(ctx, topics)
 	if refused, ok := errors.AsType[*eventlog.ProblemsError](err); ok {
 		if a.asJSON {
-			if err := a.printJSON(migration{Topics: []string{}, Tables: []string{}, Problems: refused.Problems}); err != nil {
+			if err := a.printJSON(migration{Topics: []string{}, Tables: []string{}, Problems: refused.Problems, LeftOut: []string{}}); err != nil {
 				return err
 			}
 		}
@@ -61,6 +67,9 @@ func (a *app) migrate(ctx context.Context, topics eventlog.TopicSettings) error 
 		return a.printJSON(done)
 	}
 	a.warnOfProblems(done.Problems)
+	if len(done.LeftOut) > 0 {
+		a.notef("%s is left out: %s", strings.Join(done.LeftOut, ", "), leftOutReason)
+	}
 	if len(done.Topics)+len(done.Tables) == 0 {
 		return a.printf("topics and tables are up to date\n")
 	}
@@ -84,7 +93,14 @@ func (a *app) migrateAll(ctx context.Context, topics eventlog.TopicSettings) (mi
 		return migration{}, err
 	}
 	defer pool.Close()
-	done := migration{}
+	done := migration{LeftOut: a.leftOut(projectionNames())}
+	var warehouse driver.Conn
+	if len(done.LeftOut) == 0 {
+		if warehouse, err = a.openClickHouse(ctx); err != nil {
+			return done, err
+		}
+		defer warehouse.Close() //nolint:errcheck // all is done, or told
+	}
 	if done.Topics, err = admin.Ensure(ctx, topics); err != nil {
 		return done, err
 	}
@@ -94,7 +110,15 @@ func (a *app) migrateAll(ctx context.Context, topics eventlog.TopicSettings) (mi
 	if done.Tables, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), views.Migrations()); err != nil {
 		return done, err
 	}
+	if warehouse != nil {
+		made, err := clickhouse.Migrate(ctx, pool, warehouse, clickhouseProjections())
+		if err != nil {
+			return done, a.explainClickHouse(err)
+		}
+		done.Tables = append(done.Tables, made...)
+	}
 	done.Topics, done.Tables, done.Problems = notNil(done.Topics), notNil(done.Tables), notNil(done.Problems)
+	done.LeftOut = notNil(done.LeftOut)
 	return done, nil
 }
 

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,7 +19,8 @@ func newProjectCommand(a *app) *cobra.Command {
 		Use:   "project [NAME…]",
 		Short: "Run projectors in the foreground (all, when none is named)",
 		Long: `Runs projectors until Ctrl-C or SIGTERM. Any number of copies may run, here and elsewhere: they share the partitions.
-Servers that are away are waited for, visibly: /readyz turns red and says why, /livez stays. A projector that meets a bug
+Without names, those for which no server is configured are left out, with a warning. Servers that are away are waited for, visibly:
+/readyz turns red and says why, /livez stays. A projector that meets a bug
 stops with the position in its message, and exit code 1; it never skips an event.
 
 /livez, /readyz and /metrics are served at TRIBUTARY_METRICS_ADDR.`,
@@ -30,27 +33,30 @@ stops with the position in its message, and exit code 1; it never skips an event
 			if err != nil {
 				return err
 			}
-			return a.project(command.Context(), names)
+			left := a.leftOut(names)
+			if len(args) == 0 && len(left) > 0 {
+				names = slices.DeleteFunc(names, inClickHouse)
+			}
+			return a.project(command.Context(), names, left)
 		},
 	}
 }
 
-func (a *app) project(ctx context.Context, names []string) error {
+func (a *app) project(ctx context.Context, names, left []string) (err error) {
 	logger := a.logger(slog.LevelInfo)
 	const complainEvery = 10 * time.Second
-	kafka, err := a.kafka(quietly(logger, complainEvery))
+	on, err := a.servers(ctx, names, quietly(logger, complainEvery))
 	if err != nil {
 		return err
 	}
-	pool, err := a.postgres(ctx)
-	if err != nil {
-		return err
-	}
-	defer pool.Close()
-	running := newProjectors(pool, kafka, names, a.tuning(logger))
+	defer func() { err = errors.Join(err, on.close()) }()
+	running := newProjectors(on, names, a.tuning(logger))
 	server, err := a.serveHealth(ctx, a.settings.get("metrics.addr"), running)
 	if err != nil {
 		return err
+	}
+	for _, name := range left {
+		logger.Warn("left out: "+leftOutReason, "projection", name)
 	}
 	logger.Info("projecting", "projections", names, "health", server.URL())
 	group, ctx := errgroup.WithContext(ctx)

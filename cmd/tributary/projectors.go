@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -17,10 +18,12 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/balances"
+	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
+	"github.com/tributary-ledger/tributary/projections/revenue"
 )
 
 // postgresProjections are all projections whose tables are in Postgres. Those that only need to be named take no pool.
@@ -33,14 +36,37 @@ func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Pr
 	}
 }
 
+// clickhouseProjections are all projections whose rows are in ClickHouse, and the rest of them in Postgres.
+func clickhouseProjections() []clickhouse.Projection { return []clickhouse.Projection{revenue.New()} }
+
 func definitions() []projections.Definition {
-	known := postgresProjections(nil, nil)
+	return append(definitionsOf(postgresProjections(nil, nil)), clickhouseDefinitions()...)
+}
+
+func clickhouseDefinitions() []projections.Definition { return definitionsOf(clickhouseProjections()) }
+
+func definitionsOf[P interface{ Definition() projections.Definition }](known []P) []projections.Definition {
 	all := make([]projections.Definition, len(known))
 	for i, projection := range known {
 		all[i] = projection.Definition()
 	}
 	return all
 }
+
+// inClickHouse tells whether a projection's rows are there.
+func inClickHouse(name string) bool {
+	return slices.ContainsFunc(clickhouseDefinitions(), func(d projections.Definition) bool { return d.Name == name })
+}
+
+// leftOut are those of the projections that cannot do without ClickHouse, where none is configured.
+func (a *app) leftOut(names []string) []string {
+	if a.hasClickHouse() {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !inClickHouse(name) })
+}
+
+const leftOutReason = "no ClickHouse is configured (TRIBUTARY_CLICKHOUSE_URL)"
 
 func projectionNames() []string {
 	all := definitions()
@@ -82,29 +108,65 @@ type projectors struct {
 	logger   *slog.Logger
 }
 
+// servers are what projectors write to, and read from. ClickHouse is nil where no projection needs it.
+type servers struct {
+	kafka      eventlog.Config
+	postgres   *pgxpool.Pool
+	clickhouse driver.Conn
+}
+
+// close closes what was opened.
+func (s *servers) close() error {
+	if s.postgres != nil {
+		s.postgres.Close()
+	}
+	if s.clickhouse != nil {
+		return s.clickhouse.Close() //nolint:wrapcheck // there is nothing to add
+	}
+	return nil
+}
+
+// servers are what the projections with these names need. They are not dialled yet.
+func (a *app) servers(ctx context.Context, names []string, logger *slog.Logger) (s servers, err error) {
+	if s.kafka, err = a.kafka(logger); err != nil {
+		return s, err
+	}
+	if slices.ContainsFunc(names, inClickHouse) {
+		if s.clickhouse, err = a.clickhouse(ctx); err != nil {
+			return s, err
+		}
+	}
+	if s.postgres, err = a.postgres(ctx); err != nil {
+		return servers{}, errors.Join(err, s.close())
+	}
+	return s, nil
+}
+
 // newProjectors makes the runners of the projections with these names, and a registry with their metrics, the Kafka
 // clients', and the process's.
-func newProjectors(
-	pool *pgxpool.Pool, kafka eventlog.Config, names []string, tuning projections.Settings,
-) *projectors {
+func newProjectors(on servers, names []string, tuning projections.Settings) *projectors {
 	logger := tuning.Logger
 	p := &projectors{registry: prometheus.NewRegistry(), logger: logger}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	find := func(ctx context.Context, at eventlog.Position) (*ledger.Event, error) {
-		record, err := eventAt(ctx, kafka, at)
+		record, err := eventAt(ctx, on.kafka, at)
 		return record.Event, err
 	}
-	consumer := kafka
+	consumer := on.kafka
 	consumer.Metrics = renewing{p.registry}
-	for _, projection := range postgresProjections(pool, find) {
-		name := projection.Definition().Name
-		if !slices.Contains(names, name) {
-			continue
-		}
-		store := postgres.NewStore(pool, projection, postgres.Options{Logger: logger.With("projection", name)})
+	add := func(store projections.Store) {
 		tuning.Registerer = p.registry
-		runner := projections.NewRunner(store, consumer, tuning)
-		p.all = append(p.all, projector{name, runner})
+		p.all = append(p.all, projector{store.Definition().Name, projections.NewRunner(store, consumer, tuning)})
+	}
+	for _, projection := range postgresProjections(on.postgres, find) {
+		if name := projection.Definition().Name; slices.Contains(names, name) {
+			add(postgres.NewStore(on.postgres, projection, postgres.Options{Logger: logger.With("projection", name)}))
+		}
+	}
+	for _, projection := range clickhouseProjections() {
+		if name := projection.Definition().Name; slices.Contains(names, name) {
+			add(clickhouse.NewStore(on.postgres, on.clickhouse, projection, clickhouse.Options{Logger: logger.With("projection", name)}))
+		}
 	}
 	return p
 }

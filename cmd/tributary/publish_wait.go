@@ -37,13 +37,17 @@ func (a *app) awaitProjections(ctx context.Context, ends map[eventlog.TopicParti
 		return err
 	}
 	defer pool.Close()
-	at, err := readBehind(ctx, pool, ends)
+	awaited, err := a.inUse(ctx, pool)
+	if err != nil {
+		return err
+	}
+	at, err := readBehind(ctx, pool, awaited, ends)
 	if err != nil {
 		return err
 	}
 	bar := a.startProgress(ctx, "projecting", at.total, countEvents)
 	defer bar.end()
-	return a.watchBehind(ctx, at, patience, bar, func() (behind, error) { return readBehind(ctx, pool, ends) })
+	return a.watchBehind(ctx, at, patience, bar, func() (behind, error) { return readBehind(ctx, pool, awaited, ends) })
 }
 
 // watchBehind looks again and again until nothing is behind. It says once who is waited for when nothing moves.
@@ -105,12 +109,33 @@ func readProgress(ctx context.Context, pool *pgxpool.Pool) (map[string]map[event
 	return all, nil
 }
 
-func readBehind(ctx context.Context, pool *pgxpool.Pool, ends map[eventlog.TopicPartition]int64) (behind, error) {
+// inUse are the projections that are kept: all but those that need a ClickHouse where none is configured, and have no tables.
+func (a *app) inUse(ctx context.Context, pool *pgxpool.Pool) ([]projections.Definition, error) {
+	all := definitions()
+	if a.hasClickHouse() {
+		return all, nil
+	}
+	rows, err := pool.Query(ctx, `SELECT projection FROM tributary.live`)
+	if err != nil {
+		return nil, fmt.Errorf("read which projections there are: %w", explainTables(err))
+	}
+	live, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("read which projections there are: %w", explainTables(err))
+	}
+	return slices.DeleteFunc(all, func(d projections.Definition) bool {
+		return inClickHouse(d.Name) && !slices.Contains(live, d.Name)
+	}), nil
+}
+
+func readBehind(
+	ctx context.Context, pool *pgxpool.Pool, all []projections.Definition, ends map[eventlog.TopicPartition]int64,
+) (behind, error) {
 	progress, err := readProgress(ctx, pool)
 	if err != nil {
 		return behind{}, err
 	}
-	return behindOf(definitions(), progress, ends), nil
+	return behindOf(all, progress, ends), nil
 }
 
 func behindOf(

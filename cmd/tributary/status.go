@@ -27,7 +27,8 @@ all the same).`,
 		ValidArgsFunction: noCompletion,
 		RunE:              func(command *cobra.Command, _ []string) error { return a.status(command.Context()) },
 	}
-	a.jsonFlag(command, `an object of kafka (id, brokers, topics), problems (severity, topic, setting, found, want, danger, fix),
+	a.jsonFlag(command, `an object of kafka (id, brokers, topics), clickhouse (address, version, parts, rows, bytes), problems
+(severity, topic, setting, found, want, danger, fix),
 projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason),
 quarantine (a number for each reason), conflicts, unreachable (a sentence for each server); what is not known is null`)
 	return command
@@ -36,6 +37,7 @@ quarantine (a number for each reason), conflicts, unreachable (a sentence for ea
 // statusReport is what status shows, as --json prints it.
 type statusReport struct {
 	Kafka       *eventlog.Cluster  `json:"kafka"`
+	ClickHouse  *clickhouseStatus  `json:"clickhouse"`
 	Problems    []eventlog.Problem `json:"problems"`
 	Projections []projectionStatus `json:"projections"`
 	Quarantine  map[string]int64   `json:"quarantine"`
@@ -49,12 +51,14 @@ func (a *app) status(ctx context.Context) error {
 	report := statusReport{Problems: []eventlog.Problem{}, Projections: []projectionStatus{}, Unreachable: []string{}}
 	kafkaErr := a.statusOfKafka(ctx, &report)
 	postgresErr := a.statusOfPostgres(ctx, &report)
-	for _, err := range []error{kafkaErr, postgresErr} {
+	var last error
+	for _, err := range []error{kafkaErr, a.statusOfClickHouse(ctx, &report), postgresErr} {
 		var unreachable unreachableError
 		switch err = a.unreachable(err); {
 		case err == nil:
 		case errors.As(err, &unreachable):
 			report.Unreachable = append(report.Unreachable, err.Error())
+			last = err
 		default:
 			return err
 		}
@@ -62,10 +66,10 @@ func (a *app) status(ctx context.Context) error {
 	if err := a.printStatus(&report); err != nil {
 		return err
 	}
-	if kafkaErr != nil && postgresErr != nil { // the other one is told as the error that this ends with
-		a.notef("tributary: %s", report.Unreachable[0])
+	for i := range len(report.Unreachable) - 1 { // the last is told as the error that this ends with
+		a.notef("tributary: %s", report.Unreachable[i])
 	}
-	return report.verdict(a.unreachable(cmpOr(postgresErr, kafkaErr)))
+	return report.verdict(last)
 }
 
 // verdict is the error, if any, with which status ends.
@@ -123,10 +127,8 @@ func (a *app) printStatus(report *statusReport) error {
 	if a.asJSON {
 		return a.printJSON(report)
 	}
-	if report.Kafka != nil {
-		if err := a.printf("brokers  %s\n\n%s\n", brokerList(report.Kafka), topicTable(report.Kafka)); err != nil {
-			return err
-		}
+	if err := a.printf("%s", servedBy(report)); err != nil {
+		return err
 	}
 	if len(report.Projections) > 0 {
 		if err := a.printf("%s%s\n", projectionTable(report.Projections), stateReasons(report.Projections)); err != nil {
@@ -149,6 +151,21 @@ func (a *app) printStatus(report *statusReport) error {
 	}
 	a.warnOfProblems(report.Problems)
 	return nil
+}
+
+// servedBy is what is known of Kafka and ClickHouse.
+func servedBy(report *statusReport) string {
+	var out strings.Builder
+	if report.Kafka != nil {
+		fmt.Fprintf(&out, "brokers     %s\n", brokerList(report.Kafka))
+	}
+	if report.ClickHouse != nil {
+		fmt.Fprintf(&out, "clickhouse  %s\n", report.ClickHouse)
+	}
+	if report.Kafka != nil {
+		fmt.Fprintf(&out, "\n%s\n", topicTable(report.Kafka))
+	}
+	return out.String()
 }
 
 func brokerList(cluster *eventlog.Cluster) string {

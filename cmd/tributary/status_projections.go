@@ -42,6 +42,7 @@ const (
 	stateLost    = "lost"    // the log is not the one it was built from
 	stateMissing = "missing" // it has no tables
 	stateUnknown = "unknown" // Kafka cannot be asked
+	stateOff     = "off"     // the server that it needs is not configured
 )
 
 // place is one row of progress.
@@ -68,20 +69,24 @@ func (a *app) statusOfPostgres(ctx context.Context, report *statusReport) error 
 		if err := pool.QueryRow(ctx, `SELECT count(*) FROM books.conflicts`).Scan(&report.Conflicts); err != nil {
 			return fmt.Errorf("count the conflicts: %w", err)
 		}
-		return judgeProjections(ctx, pool, report)
+		return judgeProjections(ctx, pool, report, a.leftOut(projectionNames()))
 	})
 }
 
 // judgeProjections looks at the progress of all, and a moment later again where one is behind: to be behind is no fault, to
 // stay there is.
-func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusReport) error {
+func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusReport, off []string) error {
 	first, live, err := readPlaces(ctx, pool)
 	if err != nil {
 		return err
 	}
 	started := time.Now()
 	for _, definition := range definitions() {
-		report.Projections = append(report.Projections, report.judge(definition, live, first[definition.Name]))
+		judged := report.judge(definition, live, first[definition.Name])
+		if slices.Contains(off, judged.Name) && judged.State == stateMissing {
+			judged.State, judged.Reason = stateOff, leftOutReason
+		}
+		report.Projections = append(report.Projections, judged)
 	}
 	if !slices.ContainsFunc(report.Projections, func(p projectionStatus) bool { return p.State == stateBehind }) {
 		return nil

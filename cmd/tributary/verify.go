@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 
+	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -53,10 +55,20 @@ func (a *app) verify(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
-		report, err := a.auditWithBar(ctx, audit.New(pool, kafka), names)
-		if err != nil {
+	var warehouse driver.Conn
+	if a.hasClickHouse() && len(names) == 0 || slices.ContainsFunc(names, inClickHouse) {
+		if warehouse, err = a.openClickHouse(ctx); err != nil {
 			return err
+		}
+		defer warehouse.Close() //nolint:errcheck // it was only read
+	}
+	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
+		report, err := a.auditWithBar(ctx, audit.New(pool, kafka, warehouse), names)
+		if errors.Is(err, audit.ErrNoClickHouse) {
+			return usagef("%w: set TRIBUTARY_CLICKHOUSE_URL, or name the projections to verify", err)
+		}
+		if err != nil {
+			return a.explainClickHouse(err)
 		}
 		if err := a.printReport(withLag(report, ends)); err != nil {
 			return err

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"fmt"
+	"time"
+)
+
+// The periods by which revenue is shown.
+const (
+	byHour      = "hour"
+	byDay       = "day"
+	byMonth     = "month"
+	byDayOfWeek = "day_of_week"
+	byDayOfYear = "day_of_year"
+)
+
+func allPeriods() []string { return []string{byHour, byDay, byMonth, byDayOfWeek, byDayOfYear} }
+
+// period is one of them: from its start on, in the zone that was asked for. Of a day of the week the start stands for all such
+// days of its year.
+type period struct {
+	by    string
+	start time.Time
+}
+
+// name is the period for people.
+func (p period) name() string {
+	switch p.by {
+	case byHour:
+		return p.start.Format("Mon 2006-01-02 15:04 -07:00")
+	case byDay:
+		return p.start.Format("Mon 2006-01-02")
+	case byMonth:
+		return p.start.Format("2006-01 Jan")
+	case byDayOfWeek:
+		return p.start.Format("2006 Mon")
+	default:
+		return fmt.Sprintf("%s %03d  %s", p.start.Format("2006"), p.start.YearDay(), p.start.Format("Jan _2"))
+	}
+}
+
+// next is the period after it.
+func (p period) next() period {
+	at := p.start
+	switch p.by {
+	case byHour:
+		at = at.Add(time.Hour)
+	case byMonth:
+		at = at.AddDate(0, 1, 0)
+	case byDayOfWeek:
+		next := at.AddDate(0, 0, 1)
+		if next.Weekday() == time.Monday {
+			next = weekdayOf(at.Year()+1, 1, at.Location())
+		}
+		at = next
+	default:
+		at = at.AddDate(0, 0, 1)
+	}
+	return period{p.by, at}
+}
+
+// weekdayOf stands for all such weekdays of a year, 1 for Monday: it is a day of the first whole week of it.
+func weekdayOf(year, weekday int, zone *time.Location) time.Time {
+	first := time.Date(year, time.January, 1, 0, 0, 0, 0, zone)
+	const week = 7
+	monday := first.AddDate(0, 0, (week+1-int(first.Weekday()))%week)
+	return monday.AddDate(0, 0, weekday-1)
+}
+
+// gap is how many periods lie between two, at most so many that it is worth knowing.
+func gap(from, to period) int {
+	const most = 100_000
+	n := 0
+	for at := from.next(); at.start.Before(to.start) && n < most; at = at.next() {
+		n++
+	}
+	return n
+}
