@@ -47,7 +47,7 @@ func (s *Store) secure(ctx context.Context, generation Generation, holds map[eve
 	defer cancel()
 	ctx = s.context(ctx, nil)
 	for _, step := range []func(context.Context, Generation, map[eventlog.TopicPartition]*hold) error{
-		s.raiseFence, s.killInserts, s.rereadFence, s.readPositions,
+		s.raiseFence, s.killInserts, s.readPositions,
 	} {
 		if err := step(ctx, generation, holds); err != nil {
 			return err
@@ -99,31 +99,6 @@ func (s *Store) killInserts(ctx context.Context, g Generation, holds map[eventlo
 		return fmt.Errorf("%d inserts into our partitions are still under way in ClickHouse", left)
 	}
 	return explain("look for inserts under way", err)
-}
-
-// rereadFence sees to it that nobody has raised the fence past ours.
-func (s *Store) rereadFence(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
-	keys, wanted := make([]string, 0, len(holds)), make(map[string]int64, len(holds))
-	for p, h := range holds {
-		keys = append(keys, g.key(p))
-		wanted[g.key(p)] = h.epoch
-	}
-	rows, err := s.conn.Query(ctx, fmt.Sprintf("SELECT `key`, epoch FROM %s WHERE `key` IN (%s)", g.fence(), literals(keys)))
-	err = each(rows, err, func(rows driver.Rows) error {
-		var key string
-		var epoch int64
-		if err := rows.Scan(&key, &epoch); err != nil {
-			return err //nolint:wrapcheck // Explained below.
-		}
-		if wanted[key] == epoch {
-			delete(wanted, key)
-		}
-		return nil
-	})
-	if err == nil && len(wanted) > 0 {
-		return fmt.Errorf("the fence of %d partitions in ClickHouse is another's; trying again", len(wanted))
-	}
-	return explain("read the fence", err)
 }
 
 // readPositions reads what is in, from an aggregate that each part carries.

@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -55,18 +56,17 @@ const durable = "fsync_after_insert = 1, fsync_part_directory = 1," +
 
 // rowsDDL makes the table of rows of a generation: with it, that a row comes from the owner, and how far it is.
 func rowsDDL(g Generation, table Table) string {
-	parts := append(append([]string{}, table.Columns...),
-		"topic LowCardinality(String)", "`partition` Int32", "kafka_offset Int64", "epoch Int64")
-	parts = append(append(parts, table.Parts...),
+	fence := fmt.Sprintf("CONSTRAINT %s CHECK epoch = joinGetOrNull(%s, 'epoch', concat(%s, topic, '/', toString(`partition`)))",
+		fenceConstraint, literal(g.fence()), literal(fmt.Sprintf("g%d/", g.Number)))
+	return tableDDL(g, table, "MergeTree", slices.Concat(table.Columns, []string{
+		"topic LowCardinality(String)", "`partition` Int32", "kafka_offset Int64", "epoch Int64", fence,
 		"PROJECTION positions (SELECT topic, `partition`, max(kafka_offset), count() GROUP BY topic, `partition`)",
-		fmt.Sprintf("CONSTRAINT %s CHECK epoch = joinGetOrNull(%s, 'epoch', concat(%s, topic, '/', toString(`partition`)))",
-			fenceConstraint, literal(g.fence()), literal(fmt.Sprintf("g%d/", g.Number))))
-	return tableDDL(g, table, "MergeTree", parts)
+	}, table.Parts))
 }
 
 // asideDDL makes the table of an aside of a generation.
 func asideDDL(g Generation, table Table) string {
-	return tableDDL(g, table, table.Engine, append(append([]string{}, table.Columns...), table.Parts...))
+	return tableDDL(g, table, table.Engine, slices.Concat(table.Columns, table.Parts))
 }
 
 func tableDDL(g Generation, table Table, engine string, parts []string) string {

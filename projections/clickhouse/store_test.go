@@ -27,20 +27,24 @@ import (
 func TestMain(m *testing.M) { stacktest.Main(m) }
 
 // tally is a projection that keeps a row an event, without a key, in a database of its own.
-type tally struct{ name string }
+type tally struct {
+	name string
+	// parts are more of the table of rows.
+	parts []string
+}
 
 var tallies atomic.Int32 //nolint:gochecknoglobals // Names that no other test of this binary has can come from nowhere else.
 
-func newTally() tally { return tally{fmt.Sprintf("tally_%d", tallies.Add(1))} }
+func newTally() tally { return tally{name: fmt.Sprintf("tally_%d", tallies.Add(1))} }
 
 func (p tally) Definition() projections.Definition {
 	return projections.Definition{Name: p.name, Version: 1, Topics: eventlog.Topics()}
 }
 
-func (tally) Rows() clickhouse.Table {
+func (p tally) Rows() clickhouse.Table {
 	return clickhouse.Table{
 		Name: "rows", Columns: []string{"event_id UUID", "amount Decimal(38, 18)"}, OrderBy: "event_id",
-		Parts: []string{"CONSTRAINT sane CHECK amount != " + storetest.PoisonAmount},
+		Parts: append([]string{"CONSTRAINT sane CHECK amount != " + storetest.PoisonAmount}, p.parts...),
 	}
 }
 
@@ -99,18 +103,30 @@ func open(t *testing.T) storetest.Harness {
 	return newHarness(t, stacktest.ClickHouse(t))
 }
 
-func newHarness(t testing.TB, url string) *harness {
+func newHarness(t testing.TB, url string, parts ...string) *harness {
 	t.Helper()
 	pool, err := postgres.Open(t.Context(), stacktest.Postgres(t))
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
+	h := &harness{newTally(), pool, connect(t, url)}
+	h.parts = parts
+	_, err = clickhouse.Migrate(t.Context(), pool, h.conn, []clickhouse.Projection{h.tally})
+	require.NoError(t, err)
+	return h
+}
+
+func connect(t testing.TB, url string) driver.Conn {
+	t.Helper()
 	conn, err := clickhouse.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
-	h := &harness{newTally(), pool, conn}
-	_, err = clickhouse.Migrate(t.Context(), pool, conn, []clickhouse.Projection{h.tally})
-	require.NoError(t, err)
-	return h
+	return conn
+}
+
+// through opens a store whose owner speaks to ClickHouse through a proxy.
+func (h *harness) through(t *testing.T, p *proxy) projections.Store {
+	t.Helper()
+	return clickhouse.NewStore(h.pool, connect(t, p.URL()), h.tally, clickhouse.Options{Interval: time.Microsecond})
 }
 
 func (h *harness) Open(_ *testing.T, generation int32, step projections.Step) projections.Store {
