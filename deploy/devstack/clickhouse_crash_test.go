@@ -1,15 +1,22 @@
 package devstack_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
@@ -22,57 +29,65 @@ const rowsABatch = 5000
 func TestClickHouseKeepsWhatItAcknowledgedThroughKills(t *testing.T) {
 	t.Parallel()
 	server := stacktest.ClickHouseServer(t)
-	conn := clickHouse(t, server.URL())
-	require.NoError(t, conn.Exec(t.Context(), `CREATE TABLE batches (batch UInt32, n UInt32, text String)
-		ENGINE = MergeTree ORDER BY (batch, n) SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`))
-	acknowledged := map[uint32]bool{}
-	last := uint32(0)
+	base := server.URL()
+	sql(t, base, `CREATE TABLE batches (batch UInt32, n UInt64) ENGINE = MergeTree ORDER BY (batch, n)
+		SETTINGS fsync_after_insert = 1, fsync_part_directory = 1`)
+	acknowledged := map[string]bool{}
+	tried := 0
 	for range 25 {
 		killed := make(chan error, 1)
-		go func() {
-			timer := time.NewTimer(time.Duration(rand.IntN(60)) * time.Millisecond)
-			defer timer.Stop()
-			<-timer.C
-			killed <- server.Kill()
-		}()
-		for {
-			last++
-			if err := insertBatch(t.Context(), conn, last); err != nil {
+		usual := 20 * time.Millisecond // how long an insert takes
+		for last := tried + 1 + rand.IntN(3); ; {
+			tried++
+			if tried == last {
+				go killAfter(server, rand.N(usual*5/4), killed)
+			}
+			began := time.Now()
+			if err := insertBatch(t, base, tried); err != nil {
 				break
 			}
-			acknowledged[last] = true
+			usual = time.Since(began)
+			acknowledged[strconv.Itoa(tried)] = true
 		}
 		require.NoError(t, <-killed)
 		require.NoError(t, server.Restart(t.Context()))
-		require.Zero(t, count(t, conn, "SELECT count() FROM (SELECT batch FROM batches GROUP BY batch HAVING count() != $1)", rowsABatch))
+		require.Empty(t, sql(t, base, fmt.Sprintf("SELECT batch FROM batches GROUP BY batch HAVING uniqExact(n) != %d", rowsABatch)))
 	}
-	rows, err := conn.Query(t.Context(), "SELECT DISTINCT batch FROM batches")
-	require.NoError(t, err)
-	defer func() { _ = rows.Close() }()
-	kept := 0
-	for rows.Next() {
-		var batch uint32
-		require.NoError(t, rows.Scan(&batch))
+	kept := strings.Fields(sql(t, base, "SELECT batch FROM batches GROUP BY batch HAVING count() = uniqExact(n)"))
+	t.Logf("%d batches tried, %d acknowledged, %d kept", tried, len(acknowledged), len(kept))
+	for _, batch := range kept {
 		delete(acknowledged, batch)
-		kept++
 	}
-	require.NoError(t, rows.Err())
 	require.Empty(t, acknowledged)
-	t.Logf("%d batches tried, %d kept", last, kept)
 }
 
-func insertBatch(ctx context.Context, conn driver.Conn, number uint32) error {
-	batch, err := conn.PrepareBatch(ctx, "INSERT INTO batches")
+func killAfter(server *devstack.ClickHouse, delay time.Duration, killed chan<- error) {
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	<-timer.C
+	killed <- server.Kill()
+}
+
+// insertBatch sends a batch's rows in the body; nil means that the server says they are in.
+func insertBatch(t *testing.T, base string, number int) error {
+	t.Helper()
+	rows := make([]byte, 0, rowsABatch*8)
+	for n := range uint64(rowsABatch) {
+		rows = binary.LittleEndian.AppendUint64(rows, n)
+	}
+	query := fmt.Sprintf("INSERT INTO batches SELECT %d, n FROM input('n UInt64') FORMAT RowBinary", number)
+	target := base + "/?" + url.Values{"query": {query}}.Encode()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, target, bytes.NewReader(rows))
+	require.NoError(t, err)
+	resp, err := plainClient().Do(req)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = batch.Close() }()
-	for n := range uint32(rowsABatch) {
-		if err := batch.Append(number, n, fmt.Sprintf("row %d of batch %d", n, number)); err != nil {
-			return err
-		}
+	_, err = io.Copy(io.Discard, resp.Body)
+	if err = errors.Join(err, resp.Body.Close()); err == nil && resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
 	}
-	return batch.Send()
+	return err
 }
 
 func TestClickHouseIsStartedAgainAfterACrash(t *testing.T) {
@@ -82,20 +97,20 @@ func TestClickHouseIsStartedAgainAfterACrash(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) }()
-	url := server.URL()
-	sql(t, url, "CREATE TABLE kept AS system.one ENGINE = MergeTree ORDER BY ()")
+	base := server.URL()
+	sql(t, base, "CREATE TABLE kept AS system.one ENGINE = MergeTree ORDER BY ()")
 	for range 2 {
 		crashed := server.PID()
 		require.NoError(t, syscall.Kill(crashed, syscall.SIGKILL))
 		require.Eventually(t, func() bool { return server.PID() != crashed }, patience, 5*time.Millisecond)
-		require.Equal(t, "0\n", sql(t, url, "SELECT count() FROM kept"))
+		require.Equal(t, "0\n", sql(t, base, "SELECT count() FROM kept"))
 	}
 	// One that we killed stays dead.
 	require.NoError(t, server.Kill())
 	<-server.Done()
-	require.Error(t, clickHouse(t, url).Ping(t.Context()))
+	require.Error(t, clickHouse(t, base).Ping(t.Context()))
 	require.NoError(t, server.Restart(t.Context()))
-	require.Equal(t, "0\n", sql(t, url, "SELECT count() FROM kept"))
+	require.Equal(t, "0\n", sql(t, base, "SELECT count() FROM kept"))
 }
 
 func TestClickHouseThatAlwaysCrashesIsLeftAlone(t *testing.T) {

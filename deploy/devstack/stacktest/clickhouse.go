@@ -30,7 +30,7 @@ func LargeClickHouse(t testing.TB) *devstack.ClickHouse {
 
 func ownClickHouse(t testing.TB, options devstack.ClickHouseOptions) *devstack.ClickHouse {
 	t.Helper()
-	options.Home = t.TempDir()
+	options.Home = Dir(t)
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
 	defer cancel()
 	server, err := devstack.StartClickHouse(ctx, options)
