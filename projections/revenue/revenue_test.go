@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/ledger/ledgertest"
 	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
+	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
 // example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
@@ -189,4 +191,74 @@ func cell(column proto.ColInput, row int) any {
 	default:
 		panic(fmt.Sprintf("no cells in %T", data))
 	}
+}
+
+// What validation lets through fits every column, however large it is, and adds up in every view.
+func TestExtremesAreStored(t *testing.T) {
+	t.Parallel()
+	b, offset, want := newBooks(t), int64(0), 0
+	var records []eventlog.Record
+	rapid.Check(t, func(rt *rapid.T) {
+		event := ledgertest.Event(rt, ledgertest.Extreme(), ledgertest.OfType(ledger.TypePaymentPosted, ledger.TypePaymentRefunded,
+			ledger.TypePaymentDisputeLost, ledger.TypeReceiverPaymentConfirmed, ledger.TypeReceiverPaymentReversed,
+			ledger.TypeMonetizationReceived, ledger.TypePostPublished))
+		event.ID = uuid.New()
+		records = append(records, foldtest.Record(event, 0, offset))
+		if New().Counts(&records[len(records)-1]) {
+			want++
+		}
+		offset++
+	})
+	b.owner.Commit(t, records...)
+	require.Positive(t, want)
+	require.Equal(t, []string{strconv.Itoa(want)}, b.rows(t, "SELECT count() FROM revenue.events"))
+	require.Equal(t, []string{"1970-01-01 00:00:00\t2105-12-31 23:59:59"},
+		b.rows(t, "SELECT min(occurred_s), max(occurred_s) FROM revenue.events"))
+	require.NotEmpty(t, b.rows(t, "SELECT * FROM revenue.posts"))
+	for _, p := range periods() {
+		for _, zone := range []string{"", "_in(tz = 'Pacific/Apia')", "_in(tz = 'Pacific/Pago_Pago')", "_in(tz = 'Asia/Kathmandu')"} {
+			view := p.name + zone
+			require.Equal(t, []string{strconv.Itoa(want)}, b.rows(t, "SELECT sum(events) FROM revenue."+view), view)
+			require.NotEmpty(t, b.rows(t, "SELECT * FROM revenue."+view), view)
+		}
+	}
+}
+
+// The largest amounts, up and down: sums are wider than amounts, and fees below zero.
+func TestLargestAmountsAddUp(t *testing.T) {
+	t.Parallel()
+	const most = "99999999999999999999999999999999999999"
+	b := newBooks(t)
+	largest := func() *eventsv1.Money {
+		return &eventsv1.Money{Value: most, AssetCode: "USD", AssetScale: new(uint32(18))}
+	}
+	const times = 3
+	events := make([]*ledger.Event, 0, 2*times)
+	for range times {
+		events = append(events,
+			ledger.NewEvent(uuid.New(), time.Unix(1, 0), "urn:test", &eventsv1.PaymentPosted{
+				PaymentId: "p", TransactionId: "t", UserId: "u", PaymentType: "credit", Provider: "x", MerchantId: "m", Amount: largest(),
+			}),
+			ledger.NewEvent(uuid.New(), time.Unix(1, 0), "urn:test", &eventsv1.PaymentRefunded{
+				PaymentId: "p", RefundId: "r", TransactionId: "t", Provider: "x", MerchantId: "m", Amount: largest(), FeeReturned: largest(),
+			}))
+	}
+	b.commit(t, events...)
+	require.Equal(t, []string{
+		"299999999999999999999.999999999999999997\t299999999999999999999.999999999999999997\t" +
+			"-299999999999999999999.999999999999999997\t299999999999999999999.999999999999999997\t6",
+	}, b.rows(t, "SELECT gross, refunds, fees, net, events FROM revenue.by_month"))
+}
+
+// An id with other content is a conflict, the first one counts; the same again is nothing.
+func TestCopiesAndConflictsCountOnce(t *testing.T) {
+	t.Parallel()
+	b := newBooks(t)
+	first := visit(time.Unix(1_700_000_000, 0), "site", "post", 1_000)
+	other := visit(time.Unix(1_700_000_000, 0), "site", "post", 9_000)
+	other.ID = first.ID
+	b.commit(t, first, first)
+	b.commit(t, other)
+	b.commit(t, first)
+	require.Equal(t, []string{"1\t1"}, b.rows(t, "SELECT sum(gross), sum(events) FROM revenue.by_day"))
 }
