@@ -94,17 +94,23 @@ func open(t testing.TB) *stack {
 	return s
 }
 
-// put appends an event to a partition.
+// put appends events to a partition.
 func (s *stack) put(t testing.TB, partition int32, events ...*ledger.Event) {
 	t.Helper()
+	require.NoError(t, s.append(t.Context(), partition, events...))
+}
+
+func (s *stack) append(ctx context.Context, partition int32, events ...*ledger.Event) error {
 	records := make([]*kgo.Record, len(events))
 	for i, event := range events {
 		record, bad := eventlog.Encode(event)
-		require.Nil(t, bad)
+		if bad != nil {
+			return bad
+		}
 		record.Partition = partition
 		records[i] = record
 	}
-	require.NoError(t, s.log.ProduceSync(t.Context(), records...).FirstErr())
+	return s.log.ProduceSync(ctx, records...).FirstErr()
 }
 
 // project runs projections until they have all of the log; the balances when none is named.

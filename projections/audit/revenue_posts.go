@@ -22,8 +22,6 @@ type post struct {
 	titles [][]string
 }
 
-func (p *post) cells() []string { return p.titles[0] }
-
 func postKey(event *ledger.Event, d *eventsv1.PostPublished) string {
 	return keyOf(event.Ledger, d.GetPluginId(), d.GetPostId())
 }
@@ -46,37 +44,59 @@ func (r *revenue) hearOf(event *ledger.Event, d *eventsv1.PostPublished) {
 	}
 }
 
-// comparePosts holds the titles against the latest of the log.
+// comparePosts holds the titles against the latest of the log. The table is read once: a moment later it may have others.
 func (r *revenue) comparePosts(ctx context.Context) error {
-	c := r.examination.found.check(checkTitles)
+	e := r.examination
+	c := e.found.check(checkTitles)
 	t := table{
 		name: postsView, keys: warehouseTexts("ledger", "plugin_id", "post_id"), values: warehouseTexts("title", "url", "category"),
 	}
-	odd, err := r.oddPosts(ctx, t)
+	odd := map[string][]string{} // titles that are not those of the log up to the offsets, by post
+	err := r.warehouse.stream(ctx, t.name, t.sql(), nil, func(row [][]byte) error {
+		c.compared++
+		e.found.rows++
+		key, titles := joined(row[:len(t.keys)]), strings.Split(joined(row[len(t.keys):]), separator)
+		p, ok := r.posts[key]
+		if ok && p.meet() {
+			c.differs(t.difference(KindRepeated, key))
+		} else if !ok || !p.take(titles) {
+			odd[key] = titles
+		}
+		return nil
+	})
 	if err == nil && len(odd) > 0 {
 		err = r.allowAhead(ctx, odd)
 	}
 	if err != nil {
 		return err
 	}
-	return compare(ctx, r.warehouse, c, t, rowsOf(r.posts))
+	r.judgePosts(c, &t, odd)
+	return nil
 }
 
-// oddPosts are the posts that are not as the log says up to the offsets: their titles. Where several may count, the one that is there
-// is taken.
-func (r *revenue) oddPosts(ctx context.Context, t table) (map[string][]string, error) {
-	odd := map[string][]string{}
-	err := r.warehouse.stream(ctx, t.name, t.sql(), nil, func(row [][]byte) error {
-		key, titles := joined(row[:len(t.keys)]), strings.Split(joined(row[len(t.keys):]), separator)
-		if p, ok := r.posts[key]; !ok || !p.take(titles) {
-			odd[key] = titles
+// judgePosts notes what is odd and what is not there.
+func (r *revenue) judgePosts(c *check, t *table, odd map[string][]string) {
+	for key, titles := range odd {
+		p, ok := r.posts[key]
+		if !ok {
+			c.differs(t.difference(KindExtra, key))
+			continue
 		}
-		return nil
-	})
-	return odd, err
+		for i, column := range t.values {
+			d := t.difference(KindDifferent, key)
+			d.Column = column.name
+			c.same(d, p.titles[0][i], titles[i])
+		}
+	}
+	for key, p := range r.posts {
+		if !p.wasMet() {
+			c.compared++
+			c.differs(t.difference(KindMissing, key))
+		}
+	}
 }
 
-// allowAhead looks for the titles in the log past the offsets: they go in before these move.
+// allowAhead takes titles away that the log has past the offsets: they go in before these move.
 func (r *revenue) allowAhead(ctx context.Context, odd map[string][]string) error {
 	admin, err := eventlog.NewAdmin(r.kafka)
 	if err != nil {
@@ -97,13 +117,10 @@ func (r *revenue) allowAhead(ctx context.Context, odd map[string][]string) error
 			if event == nil {
 				continue
 			}
-			d, ok := event.Data.(*eventsv1.PostPublished)
-			if !ok {
-				continue
-			}
-			key := postKey(event, d)
-			if slices.Equal(odd[key], titlesOf(d)) {
-				r.posts[key] = &post{titles: [][]string{odd[key]}}
+			if d, ok := event.Data.(*eventsv1.PostPublished); ok {
+				if key := postKey(event, d); slices.Equal(odd[key], titlesOf(d)) {
+					delete(odd, key)
+				}
 			}
 		}
 		return nil

@@ -239,7 +239,7 @@ func equalTakings(a, b *takings) bool {
 }
 
 // extentsSQL asks what the table has of each partition, once as a new owner does, and once by counting rows.
-const extentsSQL = `SELECT concat(topic, '/', toString("partition")), toString(max(asked)), toString(max(counted)), 
+const extentsSQL = `SELECT concat(topic, '/', toString("partition")), toString(max(asked)), toString(max(counted)),
 	toString(sum(asked_rows)), toString(sum(counted_rows)) FROM (
 		SELECT topic, "partition", max(kafka_offset) AS asked, toInt64(-1) AS counted, count() AS asked_rows, 0 AS counted_rows
 		FROM %[1]s GROUP BY topic, "partition"

@@ -1,11 +1,13 @@
 package audit_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,6 +16,7 @@ import (
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/audit"
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/revenue"
@@ -244,6 +247,34 @@ func TestWhatGoesInAheadOfTheOffsetsIsNoDifference(t *testing.T) {
 	p := s.verify(t, revenue.Name)
 	require.Empty(t, p.Differences)
 	require.EqualValues(t, 11, p.Records)
+}
+
+// Verification judges what was in when it began, whatever goes in meanwhile.
+func TestRevenueVerifiesWhileItFlows(t *testing.T) {
+	t.Parallel()
+	s := earned(t)
+	runner := projections.NewRunner(s.store(t, revenue.Name), s.kafka, projections.Settings{})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- runner.Run(ctx) }()
+	var enough atomic.Bool
+	flowed := make(chan error, 1)
+	go func() {
+		var err error
+		for n := 1_000; err == nil && !enough.Load(); n += 3 {
+			title := titled(n+1, fmt.Sprintf("post-%d", n%50), fmt.Sprintf("Title %d", n))
+			err = s.append(ctx, int32(n%partitions), visit(n, n), title, posted(n+2, n))
+		}
+		flowed <- err
+	}()
+	for range 5 {
+		p := s.verify(t, revenue.Name)
+		require.Empty(t, p.Differences)
+	}
+	enough.Store(true)
+	require.NoError(t, <-flowed)
+	cancel()
+	require.NoError(t, <-done)
 }
 
 // A copy counts as in when that which counts is: so its row has to be there, though the offsets there are not past it yet.
