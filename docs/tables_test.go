@@ -119,7 +119,7 @@ func columnMeanings() map[string]string {
 		"progress.generation":  "the build that is live",
 		"progress.partition":   "of the topic",
 		"progress.topic":       "that it reads",
-		"progress.next_offset": "everything below it is in, nothing at or past it",
+		"progress.next_offset": "everything below it is in; of the revenue, rows past it may be in too",
 		"progress.recorded_at": "the log's time of the last record that is in",
 
 		"quarantine.reason":      "one of the [codes](events.md#why-an-event-is-refused)",

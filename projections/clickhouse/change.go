@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -154,13 +155,11 @@ func (s *Store) pause(ctx context.Context) error {
 // that is in must be accounted for.
 func (c *change) missing(claimed *postgres.Claimed, holds map[eventlog.TopicPartition]*hold) (*block, error) {
 	in := map[eventlog.TopicPartition]int64{}
-	var rows []eventlog.Record
-	for _, record := range claimed.Records() {
-		if p := record.TopicPartition(); record.Offset <= holds[p].top {
-			in[p]++
-			continue
+	isIn := func(record *eventlog.Record) bool { return record.Offset <= holds[record.TopicPartition()].top }
+	for i := range claimed.Records() {
+		if record := &claimed.Records()[i]; isIn(record) {
+			in[record.TopicPartition()]++
 		}
-		rows = append(rows, record)
 	}
 	table := c.generation.Table(c.store.projection.Rows().Name)
 	for _, r := range c.batch.Ranges {
@@ -173,7 +172,7 @@ func (c *change) missing(claimed *postgres.Claimed, holds map[eventlog.TopicPart
 	if claimed.All && len(in) == 0 {
 		return c.block, nil
 	}
-	return c.store.fold(rows)
+	return c.store.fold(slices.DeleteFunc(slices.Clone(claimed.Records()), func(record eventlog.Record) bool { return isIn(&record) }))
 }
 
 // insert puts in the asides, and then the rows as one block.

@@ -186,6 +186,23 @@ func TestALostFenceRefusesAndIsMadeAgain(t *testing.T) {
 	l.requireOnce(t, h)
 }
 
+func TestALargeFenceIsEmptied(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, stacktest.ClickHouse(t))
+	l := newLog(10)
+	keys := func() (n uint64) {
+		require.NoError(t, h.conn.QueryRow(t.Context(), "SELECT count() FROM "+h.name+".fence").Scan(&n))
+		return n
+	}
+	a := own(t, h.Open(t, 0, nil), l)
+	require.NoError(t, clickhouse.CompactFence(t.Context(), h.conn, h.name, 1<<20))
+	require.Equal(t, uint64(1), keys())
+	require.NoError(t, clickhouse.CompactFence(t.Context(), h.conn, h.name, 1<<10))
+	require.Zero(t, keys())
+	a.persist(t, a.prepare(t, 10))
+	l.requireOnce(t, h)
+}
+
 // Rows that were lost, or are in twice, are noticed by a running owner, when it has to look, and by the next.
 func TestLostAndDoubledRowsAreNoticed(t *testing.T) {
 	t.Parallel()

@@ -227,11 +227,11 @@ func viewsThere(ctx context.Context, conn driver.Conn, database string) (map[str
 const fenceBytes = 32 << 20
 
 // compactFence empties the fence when it has become large. Every owner is refused once and secures its partitions anew.
-func compactFence(ctx context.Context, conn driver.Conn, g Generation) error {
+func compactFence(ctx context.Context, conn driver.Conn, g Generation, most uint64) error {
 	var bytes *uint64
 	err := conn.QueryRow(ctx, "SELECT total_bytes FROM system.tables WHERE name = 'fence' AND database = "+literal(g.Database)).
 		Scan(&bytes)
-	if err != nil || bytes == nil || *bytes < fenceBytes {
+	if err != nil || bytes == nil || *bytes <= most {
 		return explain("measure the fence", err)
 	}
 	return explain("empty the fence", conn.Exec(ctx, "TRUNCATE TABLE "+g.fence()))

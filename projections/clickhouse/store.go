@@ -112,7 +112,7 @@ func (s *Store) own(
 	if _, err := reconcile(ctx, s.pool, s.conn, s.projection); err != nil {
 		return err
 	}
-	if err := compactFence(ctx, s.conn, generation); err != nil {
+	if err := compactFence(ctx, s.conn, generation, fenceBytes); err != nil {
 		return err
 	}
 	if err := s.secure(ctx, generation, holds); err != nil {

@@ -199,6 +199,9 @@ func (s *Store) admit(ctx context.Context, batch projections.Batch) (admission, 
 	}
 	for i := range batch.Records {
 		if record := &batch.Records[i]; s.projection.Wants(record) {
+			if a.records == nil {
+				a.records = make([]eventlog.Record, 0, len(batch.Records)-i) // Who wants one mostly wants the rest.
+			}
 			a.records = append(a.records, *record)
 		}
 	}
