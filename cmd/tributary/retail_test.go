@@ -21,11 +21,12 @@ import (
 const confluentKafka = "confluent-kafka==2.16.1"
 
 // TestRetail publishes real invoices as a new user would, again, and a third time with another client whose partitioner
-// puts them elsewhere. After each, every receipt and refund must agree with what a script adds up from the original file.
+// puts them elsewhere. Every receipt and refund, and revenue by every period in every zone, must agree with what scripts add
+// up from the original file, and go on to.
 func TestRetail(t *testing.T) {
 	t.Parallel()
 	retail := openRetail(t)
-	b := migrated(t)
+	b := migrated(t).withClickHouse(t)
 	b.start(t, "project", "--metrics-addr", "127.0.0.1:0")
 
 	refused := b.run(t, "publish", retail.events)
@@ -39,16 +40,20 @@ func TestRetail(t *testing.T) {
 	pool, err := postgres.Open(t.Context(), b.url)
 	require.NoError(t, err)
 	defer pool.Close()
+	conn := b.warehouse(t)
 	retail.agrees(t, pool)
-	before := snapshot(t, pool)
+	retail.revenue.agree(t, conn, "payments")
+	before, sales := snapshot(t, pool), revenueSnapshot(t, conn)
 	b.must(t, "publish", retail.events, "--skip-invalid", "--wait")
 	retail.agrees(t, pool)
 	require.Equal(t, before, snapshot(t, pool), "the second publication changes nothing")
+	require.Equal(t, sales, revenueSnapshot(t, conn), "in ClickHouse, too")
 
 	retail.publishWithConfluent(t, b)
 	b.waitForAll(t)
 	retail.agrees(t, pool)
 	require.Equal(t, before, snapshot(t, pool), "nor does the third, on other partitions")
+	require.Equal(t, sales, revenueSnapshot(t, conn), "in ClickHouse, too")
 	var reasons []string
 	require.NoError(t, pool.QueryRow(t.Context(),
 		`SELECT array_agg(reason) FROM books.quarantine`).Scan(&reasons))
@@ -64,24 +69,19 @@ type retail struct {
 		Refunds  map[string]int64 `json:"refunds"`
 		Invalid  []string         `json:"invalid"`
 	}
+	revenue revenueTotals
 }
 
 func openRetail(t *testing.T) *retail {
 	t.Helper()
-	shared := os.Getenv("TRIBUTARY_SHARED")
-	if shared == "" {
-		shared = filepath.Join("..", "..", "..", "shared")
-	}
-	source := filepath.Join(shared, "data", "online-retail.csv.xz")
-	if _, err := os.Stat(source); err != nil {
-		t.Skipf("SKIPPED, real data not tested: %v (set TRIBUTARY_SHARED to the folder that has data and tools)", err)
-	}
+	source := sharedFile(t, "data", "online-retail.csv.xz")
 	r := &retail{events: filepath.Join(t.TempDir(), "retail.ndjson")}
-	events := python(t, nil, filepath.Join(shared, "tools", "retail_to_events.py"), source)
+	events := python(t, nil, sharedFile(t, "tools", "retail_to_events.py"), source)
 	require.NoError(t, os.WriteFile(r.events, events, 0o600))
 	require.NoError(t, json.Unmarshal(python(t, nil, filepath.Join("testdata", "retail_totals.py"), source), &r.totals))
 	require.Len(t, r.totals.Invalid, 2)
 	require.Len(t, r.totals.Refunds, 3836)
+	r.revenue = addUpRevenue(t, "retail", source)
 	return r
 }
 
