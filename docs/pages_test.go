@@ -23,11 +23,16 @@ type page struct {
 
 // block is fenced code: what stands behind the opening fence says what it is.
 //
-//	sh      runs, in one shell a page, on a machine where `make dev` runs
-//	output  is what the block before it prints; "…" stands for whatever
-//	sql     runs and returns, on tables filled with the product's sample
+//	sh              runs, in one shell a page, on a machine where `make dev` runs
+//	output          is what the block before it prints; "…" stands for whatever
+//	sql             runs and returns, on tables filled with the product's sample
+//	sql clickhouse  runs where the page's commands have run; over the periods it has to read the aggregate
+//	result          is what the query before it returns, exactly, but for "…"
+//	sql grafana     runs, with Grafana's macros filled in
+//	sql admin       is understood; the server of `make dev` has nobody who may run it
+//	sh pypi         runs after all of that, with its output pypi, where packages can be had from PyPI
 //
-// Blocks of Go, and fragments of SQL, stand word for word in docs/examples. All others are only shown.
+// Blocks of Go, fragments of SQL, and examples in other languages stand word for word in docs/examples. All others are only shown.
 type block struct {
 	page, kind string
 	line       int
@@ -126,7 +131,7 @@ func TestCodeIsThatOfTheExamples(t *testing.T) {
 	})
 	require.NoError(t, err)
 	for _, p := range pages(t) {
-		for _, b := range ofKind(p.blocks(), "go", "sql fragment") {
+		for _, b := range ofKind(p.blocks(), "go", "sql fragment", "yaml example", "python example") {
 			require.Contains(t, code.String(), b.text, "%s:%d is not the code of docs/examples", b.page, b.line)
 		}
 	}

@@ -130,7 +130,12 @@ func testCommands(t *testing.T, program string) {
 		}
 		t.Run(p.path, func(t *testing.T) {
 			t.Parallel()
-			compare(t, all, newMachine(t, program).shell(t, script(all)))
+			m := newMachine(t, program)
+			compare(t, all, m.shell(t, script(all)))
+			testAnswers(t, openWarehouse(t, m), p)
+			if len(ofKind(p.blocks(), "sh pypi")) > 0 {
+				t.Run("with packages from PyPI", func(t *testing.T) { testPyPI(t, m, p) })
+			}
 		})
 	}
 }
@@ -139,7 +144,7 @@ func testCommands(t *testing.T, program string) {
 func script(all []block) string {
 	var text strings.Builder
 	for i, b := range all {
-		if b.kind == "sh" {
+		if !strings.HasPrefix(b.kind, "output") {
 			fmt.Fprintf(&text, "echo '%s'\n%s", mark(i), b.text)
 		}
 	}
@@ -152,7 +157,7 @@ func mark(i int) string { return fmt.Sprintf("block %d of this page:", i) }
 func compare(t *testing.T, all []block, printed string) {
 	t.Helper()
 	for i, b := range all {
-		if b.kind != "output" {
+		if !strings.HasPrefix(b.kind, "output") {
 			continue
 		}
 		require.Positive(t, i, "%s:%d: there is no command before this output", b.page, b.line)
@@ -183,13 +188,14 @@ func testQueries(t *testing.T, program string) {
 	t.Helper()
 	m := newMachine(t, program)
 	url := strings.TrimSpace(m.shell(t, `. .tributary/endpoints.env
-		export TRIBUTARY_KAFKA_BROKERS TRIBUTARY_POSTGRES_URL
+		export TRIBUTARY_KAFKA_BROKERS TRIBUTARY_POSTGRES_URL TRIBUTARY_CLICKHOUSE_URL
 		bin/tributary publish cmd/tributary/sample.ndjson --wait >/dev/null 2>&1
 		echo "$TRIBUTARY_POSTGRES_URL"`))
 	conn, err := pgx.Connect(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close(context.WithoutCancel(t.Context()))) })
 	generated(t, "tables.md", "views", viewTables(t, conn))
+	generated(t, "tables.md", "revenue", revenueTables(t, openWarehouse(t, m)))
 	ran := 0
 	for _, p := range pages(t) {
 		for _, b := range ofKind(p.blocks(), "sql") {
