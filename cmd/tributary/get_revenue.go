@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/projections/revenue"
 )
 
 // revenueFlags say which revenue is shown.
@@ -103,20 +104,7 @@ func (f *revenueFlags) check() error {
 }
 
 // revenueRow is the revenue of a period in one asset, as --json prints it; of the fields that name the period some are left out.
-type revenueRow struct {
-	Hour      *time.Time `json:"hour,omitempty"`
-	Day       string     `json:"day,omitempty"`
-	Year      int        `json:"year,omitempty"`
-	Month     int        `json:"month,omitempty"`
-	DayOfWeek int        `json:"day_of_week,omitempty"`
-	DayOfYear int        `json:"day_of_year,omitempty"`
-	AssetCode string     `json:"asset_code"`
-	Gross     string     `json:"gross"`
-	Refunds   string     `json:"refunds"`
-	Fees      string     `json:"fees"`
-	Net       string     `json:"net"`
-	Events    int64      `json:"events"`
-}
+type revenueRow revenue.Row
 
 // period is the row's.
 func (r *revenueRow) period(zone *time.Location) period {
