@@ -67,7 +67,7 @@ chaos: need-go need-node ## Kill and pause processes at random moments, 50 times
 	@export TRIBUTARY_CHAOS_KILLS=$${TRIBUTARY_CHAOS_KILLS:-50} TRIBUTARY_CHAOS_SEED=$${TRIBUTARY_CHAOS_SEED:-$$RANDOM}; \
 	echo "chaos: $$TRIBUTARY_CHAOS_KILLS kills, seed $$TRIBUTARY_CHAOS_SEED; again with: make chaos TRIBUTARY_CHAOS_SEED=$$TRIBUTARY_CHAOS_SEED"; \
 	go test $(RACE) -list '^TestKill' ./cmd/tributary/... | grep '^TestKill' >/dev/null || { echo 'no TestKill in cmd/tributary' >&2; exit 1; }; \
-	go test $(RACE) -run TestKill -count=1 -timeout 60m -v ./cmd/tributary/...
+	go test $(RACE) -run TestKill -count=1 -timeout 60m -v ./cmd/tributary/... ./projections/clickhouse
 
 .PHONY: fuzz
 fuzz: need-go ## Fuzz each decoder in turn (FUZZTIME=10s each)

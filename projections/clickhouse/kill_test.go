@@ -26,18 +26,21 @@ import (
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 )
 
-// killsVariable is how many kills to survive, where the usual few are not enough.
-const killsVariable = "TRIBUTARY_CLICKHOUSE_KILLS"
-
-func kills(t *testing.T) int {
+// chaosSettings are how many kills to survive, and at which moments: TRIBUTARY_CHAOS_KILLS, TRIBUTARY_CHAOS_SEED.
+func chaosSettings(t *testing.T) (kills int, seed uint64) {
 	t.Helper()
-	const usual = 20
-	if asked := os.Getenv(killsVariable); asked != "" {
-		n, err := strconv.Atoi(asked)
-		require.NoError(t, err, killsVariable)
-		return n
+	kills, seed = 20, rand.Uint64N(1<<20)
+	var err error
+	if asked := os.Getenv("TRIBUTARY_CHAOS_KILLS"); asked != "" {
+		kills, err = strconv.Atoi(asked)
+		require.NoError(t, err, "TRIBUTARY_CHAOS_KILLS")
 	}
-	return usual
+	if asked := os.Getenv("TRIBUTARY_CHAOS_SEED"); asked != "" {
+		seed, err = strconv.ParseUint(asked, 10, 32)
+		require.NoError(t, err, "TRIBUTARY_CHAOS_SEED")
+	}
+	t.Logf("TRIBUTARY_CHAOS_SEED=%d TRIBUTARY_CHAOS_KILLS=%d", seed, kills)
+	return kills, seed
 }
 
 // endless is a log without end, of a few partitions that share ids: three of ten events come twice or more, on any of them.
@@ -204,8 +207,7 @@ func pause(ctx context.Context, d time.Duration) {
 func TestKillsOfTheServerLoseAndDoubleNothing(t *testing.T) {
 	t.Parallel()
 	server := stacktest.ClickHouseServer(t)
-	seed := rand.Uint64N(1 << 20)
-	t.Logf("seed %d", seed)
+	kills, seed := chaosSettings(t)
 	c := &chaos{
 		harness: newHarness(t, server.URL()), log: endless{seed}, next: map[eventlog.TopicPartition]int64{},
 		wire: &wire{started: make(chan struct{}, 1)},
@@ -221,7 +223,7 @@ func TestKillsOfTheServerLoseAndDoubleNothing(t *testing.T) {
 	}
 	random := rand.New(rand.NewPCG(seed, 99))
 	inside := 0
-	for range kills(t) {
+	for range kills {
 		if random.IntN(4) > 0 {
 			<-c.wire.started
 			<-c.wire.started
@@ -236,7 +238,7 @@ func TestKillsOfTheServerLoseAndDoubleNothing(t *testing.T) {
 	stop()
 	owners.Wait()
 	c.settle(t)
-	t.Logf("%d kills, %d of them during inserts; %s", kills(t), inside, c.judge(t))
+	t.Logf("%d kills, %d of them during inserts; %s", kills, inside, c.judge(t))
 }
 
 // settle has one owner commit all that any of them has read.
