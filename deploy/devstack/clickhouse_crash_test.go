@@ -142,3 +142,14 @@ func TestASecondClickHouseOnTheSameDataIsRefused(t *testing.T) {
 	_, err = devstack.StartClickHouse(t.Context(), options)
 	require.ErrorContains(t, err, "the ClickHouse data in "+home+" is in use")
 }
+
+// The engine shares its process with the Go runtime, whose threads it must leave whole: this query sends each of them a signal.
+func TestClickHouseLeavesTheGoRuntimeAlone(t *testing.T) {
+	t.Parallel()
+	server := stacktest.ClickHouseServer(t)
+	for range 20 {
+		require.NotEqual(t, "0\n", sql(t, server.URL(), "SELECT count() FROM system.stack_trace WHERE NOT ignore(trace)"))
+	}
+	require.NoError(t, server.Stop(context.WithoutCancel(t.Context())))
+	require.NoError(t, server.Exit())
+}

@@ -64,6 +64,9 @@ func serveClickHouse(ctx context.Context, config clickHouseConfig, ready func() 
 			return fmt.Errorf("opening ClickHouse's pipe: %w", err)
 		}
 	}
+	if err := libchdb.Settle(); err != nil {
+		return err
+	}
 	if err := ready(); err != nil {
 		return fmt.Errorf("telling that ClickHouse is ready: %w", err)
 	}

@@ -19,13 +19,14 @@ type symbols struct {
 
 // Run is clickhouse-local: it runs the engine in library, an absolute path, with the arguments of clickhouse-local (without the program's
 // name), and returns when its queries are done. What they print is dropped; the engine writes its errors to standard error, and Run
-// returns those that it knows of. The Go runtime keeps its signal handlers.
+// returns those that it knows of. The Go runtime keeps its signal handlers; call Settle when the engine has started.
 func Run(library string, args ...string) error {
 	calls, err := load(library)
 	if err != nil {
 		return err
 	}
 	calls.setSignalHandlers(0) // before anything else: its handlers and the Go runtime's do not get along
+	runtime.LockOSThread()     // for good: the engine gives this thread a signal stack of its own
 	argv := make([]*byte, 0, len(args)+2)
 	for _, arg := range append([]string{"clickhouse-local"}, args...) {
 		argv = append(argv, &append([]byte(arg), 0)[0])
@@ -47,6 +48,11 @@ func Run(library string, args ...string) error {
 		return fmt.Errorf("ClickHouse's engine: %s", text)
 	}
 	return nil
+}
+
+// Settle makes what the engine left in the process safe for the Go runtime. It is to be called once the engine runs.
+func Settle() error {
+	return useSignalStacks()
 }
 
 func load(library string) (calls symbols, err error) {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package libchdb
+
+// useSignalStacks has nothing to do where there is no engine.
+func useSignalStacks() error { return nil }
