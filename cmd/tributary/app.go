@@ -46,7 +46,7 @@ func newRootCommand(a *app) *cobra.Command {
 		Use:   "tributary",
 		Short: "An event-sourced payments ledger",
 		Long: `Tributary keeps every payment, receiver and monetization event in Kafka, once and for ever, and projects that
-log into balances and receipts, exactly once.
+log into balances, receipts and revenue, exactly once.
 
 Facts go to stdout, progress and logs to stderr; with --json facts are JSON. Exit codes: 0 done, 1 the answer is no
 (invalid input, a difference found), 2 usage, 3 a server cannot be reached.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -67,12 +68,26 @@ func weekdayOf(year, weekday int, zone *time.Location) time.Time {
 	return monday.AddDate(0, 0, weekday-1)
 }
 
-// gap is how many periods lie between two, at most so many that it is worth knowing.
+// gap is how many periods lie between two.
 func gap(from, to period) int {
-	const most = 100_000
-	n := 0
-	for at := from.next(); at.start.Before(to.start) && n < most; at = at.next() {
-		n++
+	const months, weekdays, hours = 12, 7, 24
+	years := to.start.Year() - from.start.Year()
+	var apart int
+	switch from.by {
+	case byHour:
+		apart = int(math.Round(to.start.Sub(from.start).Hours())) // one may be short, where clocks are set
+	case byMonth:
+		apart = years*months + int(to.start.Month()) - int(from.start.Month())
+	case byDayOfWeek:
+		apart = years*weekdays + fromMonday(to.start) - fromMonday(from.start)
+	default:
+		apart = int(math.Round(to.start.Sub(from.start).Hours() / hours))
 	}
-	return n
+	return apart - 1
+}
+
+// fromMonday is how many days a day is after Monday.
+func fromMonday(at time.Time) int {
+	const week = 7
+	return (int(at.Weekday()) + week - int(time.Monday)) % week
 }
