@@ -139,8 +139,7 @@ func revenueBuckets(t *testing.T, conn driver.Conn, stream, view, from string) m
 	for rows.Next() {
 		var bucket, figures string
 		require.NoError(t, rows.Scan(&bucket, &figures))
-		require.NotContains(t, found, bucket, "%s has two rows of a bucket", from)
-		found[bucket] = figures
+		found[bucket] += figures // two rows of a bucket agree with nothing
 	}
 	require.NoError(t, rows.Err(), from)
 	return found
@@ -149,11 +148,12 @@ func revenueBuckets(t *testing.T, conn driver.Conn, stream, view, from string) m
 // compareBuckets names the first bucket that differs: all of them would fill screens.
 func compareBuckets(t *testing.T, want, got map[string]string) {
 	t.Helper()
-	for _, bucket := range slices.Sorted(maps.Keys(want)) {
-		require.Equal(t, want[bucket], got[bucket], bucket)
-	}
-	for bucket := range got {
-		require.Contains(t, want, bucket)
+	for _, buckets := range []map[string]string{want, got} {
+		for _, bucket := range slices.Sorted(maps.Keys(buckets)) {
+			if want[bucket] != got[bucket] {
+				require.Equal(t, want[bucket], got[bucket], bucket)
+			}
+		}
 	}
 }
 
