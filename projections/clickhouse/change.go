@@ -52,7 +52,7 @@ func (c *change) commit(ctx context.Context) (projections.Committed, error) {
 	if err := c.secure(ctx, holds); err != nil {
 		return none, err
 	}
-	if len(c.claims.Records()) > 0 {
+	if len(c.claims.Records())+len(c.asides) > 0 {
 		if err := c.store.pause(ctx); err != nil {
 			return none, err
 		}
@@ -177,6 +177,9 @@ func (c *change) missing(claimed *postgres.Claimed, holds map[eventlog.TopicPart
 
 // insert puts in the asides, and then the rows as one block.
 func (c *change) insert(ctx context.Context, rows *block, holds map[eventlog.TopicPartition]*hold) error {
+	if len(c.asides)+rows.rows() > 0 {
+		c.store.inserted = time.Now()
+	}
 	for _, aside := range c.asides {
 		if err := c.store.send(ctx, c.generation.Table(aside.table), aside.columns, aside.body, ""); err != nil {
 			return c.explainInsert(ctx, aside.table, err)
@@ -196,7 +199,6 @@ func (c *change) insert(ctx context.Context, rows *block, holds map[eventlog.Top
 	for _, r := range rows.runs {
 		holds[r.partition].secured = false // Until the answer, who knows.
 	}
-	c.store.inserted = time.Now()
 	name := c.store.projection.Rows().Name
 	if err := c.store.send(ctx, c.generation.Table(name), rows.columns, rows.sealed(epochs), comment.String()); err != nil {
 		return c.explainInsert(ctx, name, err)
@@ -221,7 +223,7 @@ func (c *change) explainInsert(ctx context.Context, table string, err error) err
 	}
 }
 
-// insertPatience bounds an insert; stalled bounds how long the server waits for a client that stopped sending.
+// insertPatience bounds an insert; stalledSeconds bounds how long the server waits for a client that stopped sending.
 const (
 	insertPatience = time.Minute
 	stalledSeconds = 10

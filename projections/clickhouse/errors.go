@@ -50,10 +50,15 @@ func violates(err error, constraint string) bool {
 	return said != nil && said.Code == codeConstraint && strings.Contains(said.Message, "Constraint `"+constraint+"`")
 }
 
-// refuses tells whether the server cannot take these rows.
+// refuses tells whether the server cannot take these rows. A constraint must be named: of an answer that was cut off there
+// may be no more than the code, and then it may have been the fence.
 func refuses(err error) bool {
 	said := exception(err)
-	return said != nil && (refusals()[said.Code] || said.Code == codeConstraint && !violates(err, fenceConstraint))
+	if said == nil {
+		return false
+	}
+	named := strings.Contains(said.Message, "Constraint `") && !violates(err, fenceConstraint)
+	return refusals()[said.Code] || said.Code == codeConstraint && named
 }
 
 // explain says which server failed at what, and what to do where the error does not say.

@@ -114,6 +114,34 @@ func TestALostAnswerOfAnInsertIsFoundOut(t *testing.T) {
 	l.requireOnce(t, h)
 }
 
+// A server that dies while it says which constraint refuses the rows has said no more than that one does.
+func TestARefusalThatDoesNotNameItsConstraintIsNotABug(t *testing.T) {
+	t.Parallel()
+	url := stacktest.ClickHouse(t)
+	h := newHarness(t, url)
+	between := newProxy(t, url)
+	between.onInsert(func(w http.ResponseWriter, _ *forwarded) {
+		w.Header().Set("X-Clickhouse-Exception-Code", "469")
+		w.Header().Set("Content-Length", "500")
+		w.WriteHeader(http.StatusInternalServerError)
+		_, err := w.Write([]byte("Code: 469. DB::Exception: Constr"))
+		if err = errors.Join(err, http.NewResponseController(w).Flush()); err != nil {
+			t.Error(err)
+		}
+		panic(http.ErrAbortHandler)
+	})
+	l := newLog(100)
+	a := own(t, h.through(t, between), l)
+	change := a.prepare(t, 100)
+	_, err := change.Commit(t.Context())
+	require.ErrorContains(t, err, "469")
+	var refused *projections.RefusedError
+	require.NotErrorAs(t, err, &refused)
+	between.onInsert(nil)
+	a.persist(t, change)
+	l.requireOnce(t, h)
+}
+
 func TestAnInsertCutInTheMiddleIsNotIn(t *testing.T) {
 	t.Parallel()
 	url := stacktest.ClickHouse(t)
