@@ -38,7 +38,7 @@ func viewTables(t *testing.T, conn *pgx.Conn) string {
 
 // revenueColumns are those of every view of ClickHouse that readers see, but for those that ask for a time zone: these have the same.
 const revenueColumns = `
-	SELECT table, tables.comment, columns.name, columns.type
+	SELECT table, tables.comment, columns.name, columns.type, columns.comment
 	FROM system.columns AS columns JOIN system.tables AS tables ON tables.database = columns.database AND tables.name = table
 	WHERE database = 'revenue' AND engine = 'View' AND NOT endsWith(table, '_in')
 	ORDER BY indexOf(['events', 'posts', 'by_hour', 'by_day', 'by_month', 'by_day_of_week', 'by_day_of_year'], table), position
@@ -50,8 +50,8 @@ func revenueTables(t *testing.T, w warehouse) string {
 	var described []column
 	for line := range strings.SplitSeq(w.ask(t, block{page: "revenue"}, revenueColumns), "\n") {
 		fields := strings.Split(line, "\t")
-		require.Len(t, fields, 4, line)
-		described = append(described, column{database: "revenue", view: fields[0], viewComment: fields[1], name: fields[2], kind: fields[3]})
+		require.Len(t, fields, 5, line)
+		described = append(described, column{"revenue", fields[0], fields[1], fields[2], fields[3], fields[4]})
 	}
 	return sections(described)
 }
@@ -152,31 +152,6 @@ func columnMeanings() map[string]string {
 		"quarantine.event_id":    "what the record claims, where it can be read",
 		"quarantine.key":         "the record's key",
 		"quarantine.released_at": "null until it is published again",
-
-		"revenue.stream":      "`payments`, `receivers` or `monetization`",
-		"revenue.owner":       "the merchant, or the site's plugin_id",
-		"revenue.type":        "such as `tributary.payment.posted.v1`",
-		"revenue.occurred_s":  "the same without the fraction of its second, for date pickers",
-		"revenue.pointer":     "the payment pointer of a site; the provider of a payment; the chain of a receiver",
-		"revenue.post_id":     "of monetization, where the event names one; else empty",
-		"revenue.post_title":  "the post's latest title; empty where none is known",
-		"revenue.session_id":  "of monetization, where the event names one; else empty",
-		"revenue.gross":       "what was paid",
-		"revenue.refunds":     "what went back: refunds, lost disputes, reversals after confirmation",
-		"revenue.fees":        "the platform's fees, less what refunds gave back of them",
-		"revenue.net":         "gross − refunds − fees",
-		"revenue.events":      "how many events that is",
-		"revenue.hour":        "its start; in `by_hour_in`, a time of that zone",
-		"revenue.day":         "the date",
-		"revenue.year":        "of the calendar",
-		"revenue.month":       "1 to 12",
-		"revenue.day_of_week": "1 is Monday, 7 is Sunday",
-		"revenue.day_of_year": "from 1",
-		"revenue.plugin_id":   "the site, owner of its revenue",
-		"posts.post_id":       "of the site",
-		"posts.title":         "the latest",
-		"posts.url":           "the latest; empty where none is known",
-		"posts.category":      "the latest; empty where none is known",
 
 		"receiver_id":    "the subject of its events",
 		"address":        "that waits for the payment",

@@ -47,6 +47,9 @@ type Table struct {
 // View is a view, and what it is for: its comment. Parameterized views have parameters as in "{tz:String}".
 type View struct {
 	Name, Comment, Select string
+	// Columns are definitions such as "net Decimal(76, 18) COMMENT 'what is left'", of all columns or of none. Parameterized
+	// views have none.
+	Columns []string
 }
 
 // Generation is one build of a projection's tables.

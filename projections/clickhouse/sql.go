@@ -76,5 +76,9 @@ func tableDDL(g Generation, table Table, engine string, parts []string) string {
 
 // viewDDL makes a view, or makes it anew.
 func viewDDL(database string, view View) string {
-	return fmt.Sprintf("CREATE OR REPLACE VIEW %s.%s AS (%s) COMMENT %s", database, identifier(view.Name), view.Select, literal(view.Comment))
+	name := database + "." + identifier(view.Name)
+	if len(view.Columns) > 0 {
+		name += " (" + strings.Join(view.Columns, ", ") + ")"
+	}
+	return fmt.Sprintf("CREATE OR REPLACE VIEW %s AS (%s) COMMENT %s", name, view.Select, literal(view.Comment))
 }

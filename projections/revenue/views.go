@@ -14,6 +14,8 @@ func (*Projection) LiveViews(generation clickhouse.Generation) []clickhouse.View
 		{
 			Name:    "events",
 			Comment: "A row an event that moved money: what came in (gross), what went back (refunds), what was kept (fees).",
+			Columns: definitions("Decimal(38, 18)", "ledger", "stream", "owner", "event_id", "type", "occurred_at", "occurred_s", "recorded_at",
+				"pointer", "post_id", "session_id", "asset_code", "gross", "fees", "refunds", "topic", "partition", "kafka_offset"),
 			Select: "SELECT ledger, stream, owner, event_id, type, occurred_at, toDateTime(occurred_at, 'UTC') AS occurred_s, recorded_at," +
 				" pointer, post_id, session_id, asset_code, gross, fees, refunds, topic, `partition`, kafka_offset FROM " +
 				generation.Table("events"),
@@ -21,6 +23,7 @@ func (*Projection) LiveViews(generation clickhouse.Generation) []clickhouse.View
 		{
 			Name:    "posts",
 			Comment: "A row a post of a site, as it was published last.",
+			Columns: definitions("", "ledger", "plugin_id", "of.post_id", "title", "url", "category"),
 			Select:  "SELECT ledger, plugin_id, post_id, title, url, category FROM " + generation.Table("posts") + " FINAL",
 		},
 	}
@@ -66,13 +69,20 @@ func (*Projection) Views() []clickhouse.View {
 	views := make([]clickhouse.View, 0, 2*len(all))
 	for _, p := range all {
 		views = append(views,
-			clickhouse.View{Name: p.name, Comment: p.comment + " In UTC.", Select: p.query("revenue.events", p.utc)},
+			clickhouse.View{Name: p.name, Comment: p.comment + " In UTC.", Columns: p.definitions(), Select: p.query("revenue.events", p.utc)},
 			clickhouse.View{
 				Name: p.name + "_in", Comment: p.comment + " In a time zone: " + p.name + "_in(tz = 'Asia/Kolkata').",
 				Select: p.query(p.zoned, p.local),
 			})
 	}
 	return views
+}
+
+// definitions are the columns of the view in UTC. That in a zone has the same.
+func (p period) definitions() []string {
+	names := []string{"ledger", "stream", "owner", "pointer", "post_id", "post_title", "asset_code"}
+	names = append(append(names, p.columns...), "gross", "refunds", "fees", "net", "events")
+	return definitions("Decimal(76, 18)", names...)
 }
 
 // query is the view's. Inside it adds the quarter hours up, by every key, and outside it names the posts. The posts are few:
