@@ -79,7 +79,7 @@ func (a *app) dev(ctx context.Context, flags devFlags) error {
 	if options.Ports == devstack.PortsAuto && a.settings.source("metrics.addr") == sourceDefault {
 		health = "127.0.0.1:0"
 	}
-	a.notef("starting Kafka, Postgres, ClickHouse and all projectors (the first time installs the servers: a minute or so)")
+	a.notef("starting %s and all projectors (the first time installs the servers: a minute or so)", serversHere())
 	run, err := a.startDev(ctx, options, health)
 	if err != nil {
 		return err
@@ -117,10 +117,14 @@ func (a *app) printDev(run *devRun, data, file string, took time.Duration) error
 		return a.printJSON(run.endpoints())
 	}
 	at := run.stack.Endpoints()
+	clickhouse, revenue := "", ""
+	if a.hasClickHouse() {
+		clickhouse = "\n  ClickHouse  " + mask(a.settings.get("clickhouse.url"))
+		revenue = fmt.Sprintf(devRevenue, shellWord(a.called()))
+	}
 	return a.printf(`
   Kafka       %s
-  Postgres    %s
-  ClickHouse  %s
+  Postgres    %s%s
   Health      %s/readyz  /metrics
   Data        %s
   Projectors  %s
@@ -130,13 +134,28 @@ ready in %.1f s. In another shell:
   set -a; . %[8]s; set +a
   %[9]s simulate --events 1000
   %[9]s get balance
-  %[9]s get revenue --by month --tz Asia/Kolkata
   psql "$TRIBUTARY_POSTGRES_URL" -c 'SELECT * FROM books.account_balances'
-  curl "$TRIBUTARY_CLICKHOUSE_URL" --data-binary 'SELECT * FROM revenue.by_month FORMAT PrettyCompact'
-
+%[10]s
 Ctrl-C stops it.
-`, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), mask(at.ClickHouseURL), run.server.URL(), filepath.Clean(data),
-		strings.Join(projectionNames(), ", "), took.Seconds(), shellWord(file), shellWord(a.called()))
+`, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), clickhouse, run.server.URL(), filepath.Clean(data),
+		strings.Join(run.running.names(), ", "), took.Seconds(), shellWord(file), shellWord(a.called()), revenue)
+}
+
+// devRevenue is what to type where there is a ClickHouse.
+const devRevenue = `  %s get revenue --by month --tz Asia/Kolkata
+  curl "$TRIBUTARY_CLICKHOUSE_URL" --data-binary 'SELECT * FROM revenue.by_month FORMAT PrettyCompact'
+`
+
+// serversHere are the servers that this machine can run, as people call them.
+func serversHere() string {
+	names := map[string]string{
+		devstack.ServerKafka: "Kafka", devstack.ServerPostgres: "Postgres", devstack.ServerClickHouse: "ClickHouse",
+	}
+	here := devstack.ServersHere()
+	for i, server := range here {
+		here[i] = names[server]
+	}
+	return strings.Join(here, ", ")
 }
 
 // devServers runs servers alone.

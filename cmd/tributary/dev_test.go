@@ -1,12 +1,16 @@
 package main
 
 import (
+	"bytes"
+	"io"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
@@ -111,4 +115,24 @@ func TestDemo(t *testing.T) {
 	left, err := os.ReadDir(folder)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// TestDevDoesWithoutClickHouse is what happens on machines that have no engine.
+func TestDevDoesWithoutClickHouse(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	a := &app{world: world{stdout: io.Discard, stderr: &said}}
+	var err error
+	a.settings, err = loadSettings(pflag.NewFlagSet("", pflag.ContinueOnError), nil)
+	require.NoError(t, err)
+	run, err := a.startDev(t.Context(), devstack.Options{
+		Data: filepath.Join(openFolder(t), "data"), Ports: devstack.PortsAuto, Small: true, Logger: slog.New(slog.DiscardHandler),
+		Only: []string{devstack.ServerKafka, devstack.ServerPostgres},
+	}, "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, run.stop(t.Context())) }()
+	require.Equal(t, []string{"balances", "receipts", "receivers", "quarantine"}, run.running.names())
+	require.Contains(t, said.String(), "left out: revenue: no ClickHouse is configured")
+	require.NoError(t, a.printDev(run, "data", "file", time.Second))
+	require.NoError(t, a.verify(t.Context(), nil))
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
@@ -46,8 +48,10 @@ func (a *app) startDev(ctx context.Context, options devstack.Options, healthAddr
 func (a *app) useEndpoints(stack *devstack.Stack) {
 	a.settings = a.settings.with("the embedded servers", stack.Endpoints().Env())
 	plain := map[string]string{"TRIBUTARY_KAFKA_TLS": "false"}
-	for _, name := range []string{"CA_FILE", "CERT_FILE", "KEY_FILE"} {
-		plain["TRIBUTARY_CLICKHOUSE_"+name] = ""
+	if stack.ClickHouse() != nil { // else it may be a server of the user's own
+		for _, name := range []string{"CA_FILE", "CERT_FILE", "KEY_FILE"} {
+			plain["TRIBUTARY_CLICKHOUSE_"+name] = ""
+		}
 	}
 	for _, name := range []string{"CA_FILE", "CERT_FILE", "KEY_FILE", "SASL_MECHANISM", "SASL_USERNAME", "SASL_PASSWORD"} {
 		plain["TRIBUTARY_KAFKA_"+name] = ""
@@ -60,11 +64,16 @@ func (a *app) startProjecting(ctx context.Context, run *devRun, logger *slog.Log
 	if _, err := a.migrateAll(ctx, eventlog.TopicSettings{}); err != nil {
 		return err
 	}
+	names := projectionNames()
+	if left := a.leftOut(names); len(left) > 0 {
+		a.notef("left out: %s: %s", strings.Join(left, ", "), leftOutReason)
+		names = slices.DeleteFunc(names, func(name string) bool { return slices.Contains(left, name) })
+	}
 	var err error
-	if run.on, err = a.servers(ctx, projectionNames(), logger); err != nil {
+	if run.on, err = a.servers(ctx, names, logger); err != nil {
 		return err
 	}
-	run.running = newProjectors(run.on, projectionNames(), a.tuning(logger))
+	run.running = newProjectors(run.on, names, a.tuning(logger))
 	if run.server, err = a.serveHealth(ctx, healthAddress, run.running); err != nil {
 		return err
 	}

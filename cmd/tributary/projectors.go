@@ -195,6 +195,15 @@ func (p *projectors) run(ctx context.Context, stopped func(name string, err erro
 	return errors.Join(failures...)
 }
 
+// names are those of the projections.
+func (p *projectors) names() []string {
+	names := make([]string, len(p.all))
+	for i, one := range p.all {
+		names[i] = one.name
+	}
+	return names
+}
+
 // ready is nil when every projector does its work; else it says which do not, and why.
 func (p *projectors) ready() error {
 	var problems []error

@@ -25,11 +25,19 @@ func Servers() []string {
 	return []string{ServerKafka, ServerPostgres, ServerClickHouse}
 }
 
+// ServersHere returns the names of those that can run on this kind of machine.
+func ServersHere() []string {
+	if hasClickHouse() {
+		return Servers()
+	}
+	return []string{ServerKafka, ServerPostgres}
+}
+
 // Options says what a stack runs and where.
 type Options struct {
 	Data       string            // folder for everything that must survive; made when missing
 	Ports      Ports             // empty means PortsFixed
-	Only       []string          // names of servers; empty means all
+	Only       []string          // names of servers; empty means all that run on this kind of machine
 	Small      bool              // for tests: little memory and disk
 	InProcess  bool              // run Kafka in this process: quicker, but then it cannot be killed alone
 	Sync       bool              // Kafka too survives a power cut; slower
@@ -94,7 +102,7 @@ func (o Options) checked() (Options, error) {
 		return o, fmt.Errorf("ports are %q or %q, not %q", PortsFixed, PortsAuto, o.Ports)
 	}
 	if len(o.Only) == 0 {
-		o.Only = Servers()
+		o.Only = ServersHere()
 	}
 	for _, name := range o.Only {
 		if !slices.Contains(Servers(), name) {
