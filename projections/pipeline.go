@@ -14,8 +14,11 @@ import (
 // poll reads what has arrived, decodes and prepares it, and hands it to the committer.
 func (s *session) poll(ctx context.Context) error {
 	defer close(s.changes)
+	var next time.Time
 	for {
+		wait(ctx, time.Until(next))
 		fetches := s.fetched(ctx)
+		next = time.Now().Add(s.settings.PollInterval)
 		if err := s.pollError(ctx, fetches); err != nil {
 			return err
 		}

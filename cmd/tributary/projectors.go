@@ -154,18 +154,20 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	}
 	consumer := on.kafka
 	consumer.Metrics = renewing{p.registry}
-	add := func(store projections.Store) {
-		tuning.Registerer = p.registry
+	tuning.Registerer = p.registry
+	add := func(store projections.Store, tuning projections.Settings) {
 		p.all = append(p.all, projector{store.Definition().Name, projections.NewRunner(store, consumer, tuning)})
 	}
 	for _, projection := range postgresProjections(on.postgres, find) {
 		if name := projection.Definition().Name; slices.Contains(names, name) {
-			add(postgres.NewStore(on.postgres, projection, postgres.Options{Logger: logger.With("projection", name)}))
+			add(postgres.NewStore(on.postgres, projection, postgres.Options{Logger: logger.With("projection", name)}), tuning)
 		}
 	}
+	spaced := tuning
+	spaced.BatchEvents, spaced.PollInterval = clickhouse.BatchEvents, clickhouse.Interval
 	for _, projection := range clickhouseProjections() {
 		if name := projection.Definition().Name; slices.Contains(names, name) {
-			add(clickhouse.NewStore(on.postgres, on.clickhouse, projection, clickhouse.Options{Logger: logger.With("projection", name)}))
+			add(clickhouse.NewStore(on.postgres, on.clickhouse, projection, clickhouse.Options{Logger: logger.With("projection", name)}), spaced)
 		}
 	}
 	return p

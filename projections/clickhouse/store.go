@@ -38,7 +38,8 @@ type Store struct {
 type Options struct {
 	// Generation is the one to write; 0 means whichever is live.
 	Generation int32
-	// Interval is how far apart inserts are at least: each makes a part, and parts must be merged. 0 means 200 ms.
+	// Interval is how far apart inserts are at least: each makes a part, and parts must be merged. 0 means the
+	// constant of that name.
 	Interval time.Duration
 	// TakeoverAfter is that of the Postgres store.
 	TakeoverAfter time.Duration
@@ -48,12 +49,17 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const defaultInterval = 200 * time.Millisecond
+const (
+	// Interval is how far apart inserts are at least. A runner that takes its batches that far apart lets no event wait for it twice.
+	Interval = 200 * time.Millisecond
+	// BatchEvents is how many records a batch may have: more than usual, because batches are that far apart.
+	BatchEvents = 50_000
+)
 
 // NewStore makes the store of a projection. All stores of one projection must speak to the same ClickHouse server.
 func NewStore(pool *pgxpool.Pool, conn driver.Conn, projection Projection, options Options) *Store {
 	if options.Interval == 0 {
-		options.Interval = defaultInterval
+		options.Interval = Interval
 	}
 	if options.Step == nil {
 		options.Step = func(context.Context, string) error { return nil }

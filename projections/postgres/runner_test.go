@@ -123,7 +123,7 @@ func (r *running) metric(t *testing.T, name string) float64 {
 	for _, family := range families {
 		if family.GetName() == name {
 			for _, metric := range family.GetMetric() {
-				sum += metric.GetCounter().GetValue() + metric.GetGauge().GetValue()
+				sum += metric.GetCounter().GetValue() + metric.GetGauge().GetValue() + float64(metric.GetHistogram().GetSampleCount())
 			}
 		}
 	}
@@ -345,4 +345,27 @@ func TestMetricsAreNamedAsPromised(t *testing.T) {
 			return err == nil && n > 0
 		}, patience, 10*time.Millisecond, name)
 	}
+}
+
+// TestBatchesAreSpaced has records come one by one: each batch must hold what came while the one before was young.
+func TestBatchesAreSpaced(t *testing.T) {
+	t.Parallel()
+	f := openFlow(t)
+	const interval = 300 * time.Millisecond
+	registry := prometheus.NewRegistry()
+	runner := projections.NewRunner(f.Open(t, 0, nil), f.log, projections.Settings{PollInterval: interval, Registerer: registry})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	started := time.Now()
+	go func() { done <- runner.Run(ctx) }()
+	for range 300 {
+		f.publish(t, 1)
+	}
+	f.waitAllOnce(t)
+	took := time.Since(started)
+	cancel()
+	require.NoError(t, <-done)
+	batches := (&running{registry: registry}).metric(t, "tributary_projection_batch_seconds")
+	require.GreaterOrEqual(t, batches, 2.0)
+	require.LessOrEqual(t, batches, float64(took/interval)+2)
 }
