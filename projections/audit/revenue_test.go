@@ -33,11 +33,11 @@ const (
 	viewsCheck      = "views read the live generation"
 )
 
-// warehoused is a stack with a ClickHouse of its own.
-func warehoused(t testing.TB) *stack {
+// warehoused is a stack with a ClickHouse of its own, whose users' profile has these settings.
+func warehoused(t testing.TB, profile map[string]string) *stack {
 	t.Helper()
 	s := open(t)
-	s.clickhouse = stacktest.ClickHouseServer(t)
+	s.clickhouse = stacktest.ClickHouseWith(t, profile)
 	var err error
 	s.conn, err = clickhouse.Open(t.Context(), s.clickhouse.URL())
 	require.NoError(t, err)
@@ -61,7 +61,12 @@ func titled(n int, post, title string) *ledger.Event {
 // earned puts an event of each kind that brings something in into the log, some that do not, some twice, and projects them.
 func earned(t testing.TB) *stack {
 	t.Helper()
-	s := warehoused(t)
+	return earnedUnder(t, nil)
+}
+
+func earnedUnder(t testing.TB, profile map[string]string) *stack {
+	t.Helper()
+	s := warehoused(t, profile)
 	coin := &eventsv1.Money{Value: "150000000", AssetCode: "DASH", AssetScale: proto.Uint32(8)}
 	reversed := func(n int, confirmed bool) *ledger.Event {
 		return event(n, &eventsv1.ReceiverPaymentReversed{
@@ -124,6 +129,24 @@ func TestRevenueVerifies(t *testing.T) {
 	require.EqualValues(t, 9, compared[rowsCheck])
 	require.EqualValues(t, 6, compared[quartersCheck])
 	require.EqualValues(t, 2, compared[titlesCheck])
+}
+
+// A server's administrator may give all users settings that change what is read, how it is written out, and what a table is
+// made of.
+func TestRevenueVerifiesWhateverTheServersProfile(t *testing.T) {
+	t.Parallel()
+	s := earnedUnder(t, map[string]string{
+		"join_use_nulls": "1", "aggregate_functions_null_for_empty": "1",
+		"session_timezone": "Asia/Kolkata", "prefer_column_name_to_alias": "1", "date_time_output_format": "iso",
+		"date_time_64_output_format_cut_trailing_zeros_align_to_groups_of_thousands": "1", "output_format_decimal_trailing_zeros": "1",
+		"max_insert_block_size": "1", "max_insert_threads": "4", "optimize_use_projections": "0", "insert_deduplicate": "1",
+		"send_progress_in_http_headers": "1", "use_query_cache": "1", "query_cache_nondeterministic_function_handling": "ignore",
+		"query_cache_system_table_handling": "ignore", "limit": "1",
+	})
+	p := s.verify(t, revenue.Name)
+	require.Empty(t, p.Differences)
+	require.Empty(t, failed(p))
+	require.EqualValues(t, 15, p.Records)
 }
 
 func TestRevenueThatWasTamperedWithIsFound(t *testing.T) {
@@ -360,7 +383,7 @@ func TestViewsOfAnotherGenerationAreFound(t *testing.T) {
 
 func TestRevenueWithoutClickHouseIsRefused(t *testing.T) {
 	t.Parallel()
-	s := warehoused(t)
+	s := warehoused(t, nil)
 	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, nil)
 	require.ErrorIs(t, err, audit.ErrNoClickHouse)
 	_, err = audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []string{"balances"}, nil)

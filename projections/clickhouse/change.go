@@ -223,16 +223,12 @@ func (c *change) explainInsert(ctx context.Context, table string, err error) err
 	}
 }
 
-// insertPatience bounds an insert; stalledSeconds bounds how long the server waits for a client that stopped sending.
-const (
-	insertPatience = time.Minute
-	stalledSeconds = 10
-)
+// stalledSeconds bounds how long the server waits for a client that stopped sending.
+const stalledSeconds = 10
 
-// send inserts a body as one block, durably. An error but the server's own leaves open whether the rows are in.
+// send inserts a body as one block, durably. An error but the server's own leaves open whether the rows are in. How long it may
+// take is the caller's to say: a batch that takes longer is committed in halves.
 func (s *Store) send(ctx context.Context, table string, columns []string, body []byte, comment string) error {
-	ctx, cancel := context.WithTimeout(ctx, insertPatience)
-	defer cancel()
 	return s.conn.InsertFormat(s.context(ctx, clickhouse.Settings{ //nolint:wrapcheck // The callers explain it.
 		"wait_end_of_query": 1,
 		"log_comment":       comment,

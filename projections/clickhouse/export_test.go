@@ -23,7 +23,7 @@ func NewBareInsert(b *testing.B, conn driver.Conn, projection Projection) func(r
 	b.Helper()
 	s := NewStore(nil, conn, projection, Options{})
 	g := s.generation(1)
-	_, err := makeTables(b.Context(), conn, projection, g)
+	_, err := makeMissing(b.Context(), conn, projection, g, "bench", nil)
 	require.NoError(b, err)
 	secured := map[eventlog.TopicPartition]bool{}
 	return func(records []eventlog.Record) {

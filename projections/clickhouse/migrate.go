@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/jackc/pgx/v5"
@@ -46,7 +47,7 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projecti
 	var tables []string
 	err := postgres.WithLive(ctx, pool, name, func(live int32) error {
 		var err error
-		tables, err = makeTables(ctx, conn, projection, Generation{Database: name, Number: live})
+		tables, err = makeTables(ctx, pool, conn, projection, Generation{Database: name, Number: live})
 		return err
 	})
 	if err != nil {
@@ -68,7 +69,7 @@ func CreateGeneration(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn,
 		return 0, err
 	}
 	// Killed here the tables are made by whoever takes over a partition of the generation.
-	_, err = makeTables(ctx, conn, projection, Generation{Database: definition.Name, Number: number})
+	_, err = makeTables(ctx, pool, conn, projection, Generation{Database: definition.Name, Number: number})
 	return number, err
 }
 
@@ -85,22 +86,46 @@ func Swap(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection 
 	return nil
 }
 
-// makeTables makes the tables of a generation that are not there, and the fence.
-func makeTables(ctx context.Context, conn driver.Conn, projection Projection, g Generation) ([]string, error) {
-	type table struct{ name, ddl string }
-	tables := make([]table, 0, 2+len(projection.Asides()))
-	tables = append(tables, table{g.fence(), fenceDDL(g.Database)},
-		table{g.Table(projection.Rows().Name), rowsDDL(g, projection.Rows())})
-	for _, aside := range projection.Asides() {
-		tables = append(tables, table{g.Table(aside.Name), asideDDL(g, aside)})
+// makeTables makes the tables of a generation that are not there, and the fence. Rows that another Postgres counts are never
+// taken for ours, though the offsets may be the same.
+func makeTables(
+	ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection, g Generation,
+) ([]string, error) {
+	made, err := postgres.GenerationMade(ctx, pool, g.Number)
+	if err != nil {
+		return nil, err
 	}
 	there, err := tablesOf(ctx, conn, g.Database)
 	if err != nil {
 		return nil, err
 	}
+	rows, counted := g.Table(projection.Rows().Name), countedBy(g, made)
+	if comment, ok := there[rows]; ok && comment != counted {
+		return nil, fmt.Errorf("%s in ClickHouse belongs to another Postgres: it says %q, and ours %q; give each installation "+
+			"a ClickHouse of its own, or, if that Postgres is gone, DROP DATABASE %s in ClickHouse and run `tributary migrate`",
+			rows, comment, counted, g.Database)
+	}
+	return makeMissing(ctx, conn, projection, g, counted, there)
+}
+
+// countedBy is the comment of a table of rows: it tells one Postgres from another by when each made the generation.
+func countedBy(g Generation, made time.Time) string {
+	return fmt.Sprintf("Rows are counted by the Postgres whose generation %d was made at %s.", g.Number, made.UTC().Format(time.RFC3339Nano))
+}
+
+func makeMissing(
+	ctx context.Context, conn driver.Conn, projection Projection, g Generation, counted string, there map[string]string,
+) ([]string, error) {
+	type table struct{ name, ddl string }
+	tables := make([]table, 0, 2+len(projection.Asides()))
+	tables = append(tables, table{g.fence(), fenceDDL(g.Database)},
+		table{g.Table(projection.Rows().Name), rowsDDL(g, projection.Rows(), counted)})
+	for _, aside := range projection.Asides() {
+		tables = append(tables, table{g.Table(aside.Name), asideDDL(g, aside)})
+	}
 	var done []string
 	for _, table := range tables {
-		if there[table.name] {
+		if _, ok := there[table.name]; ok {
 			continue
 		}
 		if len(done) == 0 {
@@ -116,14 +141,14 @@ func makeTables(ctx context.Context, conn driver.Conn, projection Projection, g 
 	return done, nil
 }
 
-// tablesOf are the names of the tables of a database, with it.
-func tablesOf(ctx context.Context, conn driver.Conn, database string) (map[string]bool, error) {
-	there := map[string]bool{}
-	rows, err := conn.Query(ctx, "SELECT name FROM system.tables WHERE database = "+literal(database))
+// tablesOf are the comments of the tables of a database, by their names with it.
+func tablesOf(ctx context.Context, conn driver.Conn, database string) (map[string]string, error) {
+	there := map[string]string{}
+	rows, err := conn.Query(ctx, "SELECT name, comment FROM system.tables WHERE database = "+literal(database))
 	return there, explain("list the tables of "+database, each(rows, err, func(rows driver.Rows) error {
-		var name string
-		err := rows.Scan(&name)
-		there[database+"."+name] = true
+		var name, comment string
+		err := rows.Scan(&name, &comment)
+		there[database+"."+name] = comment
 		return err //nolint:wrapcheck // Explained above.
 	}))
 }

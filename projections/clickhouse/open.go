@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"maps"
 	"net/url"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -31,6 +32,7 @@ func OpenTLS(_ context.Context, address string, config *tls.Config) (driver.Conn
 		return nil, fmt.Errorf("read the URL of ClickHouse: %w", err)
 	}
 	options.Protocol = clickhouse.HTTP
+	maps.Copy(options.Settings, pinned())
 	if config != nil {
 		options.TLS = config
 	}
@@ -39,4 +41,27 @@ func OpenTLS(_ context.Context, address string, config *tls.Config) (driver.Conn
 		return nil, fmt.Errorf("connect to ClickHouse: %w", err)
 	}
 	return conn, nil
+}
+
+// pinned are settings that a user's profile may have otherwise, and that would change what an answer means.
+func pinned() clickhouse.Settings {
+	return clickhouse.Settings{
+		// An insert is answered when its rows are in, and an error is an answer of its own: with headers ahead of it, it
+		// would be the body of one that says 200.
+		"async_insert":                  0,
+		"send_progress_in_http_headers": 0,
+		// What is read is what is there now, and all of it.
+		"use_query_cache":        0,
+		"limit":                  0,
+		"offset":                 0,
+		"read_overflow_mode":     "throw",
+		"result_overflow_mode":   "throw",
+		"group_by_overflow_mode": "throw",
+		// Types, and how values read, are the same everywhere; aggregates answer only what is asked as they were made.
+		"join_use_nulls":                       0,
+		"aggregate_functions_null_for_empty":   0,
+		"output_format_decimal_trailing_zeros": 0,
+		"date_time_output_format":              "simple",
+		"date_time_64_output_format_cut_trailing_zeros_align_to_groups_of_thousands": 0,
+	}
 }

@@ -41,12 +41,13 @@ func (g Generation) mark(p eventlog.TopicPartition) string {
 }
 
 // fenceDDL makes the table fence. It is in memory: after a restart of the server it is empty, which refuses everybody until
-// they have secured their partitions anew, and what an epoch that was acknowledged and lost would do cannot happen.
+// they have secured their partitions anew, and what an epoch that was acknowledged and lost would do cannot happen. What is not
+// there is epoch 0, whatever the server's profile says of joins.
 func fenceDDL(database string) string {
 	fence := literal(database + ".fence")
 	return fmt.Sprintf("CREATE TABLE IF NOT EXISTS %s.fence (`key` String, epoch Int64,"+
 		" CONSTRAINT up CHECK epoch > joinGet(%s, 'epoch', `key`)) ENGINE = Join(ANY, LEFT, `key`)"+
-		" SETTINGS join_any_take_last_row = 1, persistent = 0"+
+		" SETTINGS join_any_take_last_row = 1, persistent = 0, join_use_nulls = 0"+
 		" COMMENT 'Under which epoch each partition''s rows are taken; empty after a start of the server.'", database, fence)
 }
 
@@ -55,13 +56,13 @@ const durable = "fsync_after_insert = 1, fsync_part_directory = 1," +
 	" min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1"
 
 // rowsDDL makes the table of rows of a generation: with it, that a row comes from the owner, and how far it is.
-func rowsDDL(g Generation, table Table) string {
+func rowsDDL(g Generation, table Table, comment string) string {
 	fence := fmt.Sprintf("CONSTRAINT %s CHECK epoch = joinGetOrNull(%s, 'epoch', concat(%s, topic, '/', toString(`partition`)))",
 		fenceConstraint, literal(g.fence()), literal(fmt.Sprintf("g%d/", g.Number)))
 	return tableDDL(g, table, "MergeTree", slices.Concat(table.Columns, []string{
 		"topic LowCardinality(String)", "`partition` Int32", "kafka_offset Int64", "epoch Int64", fence,
 		"PROJECTION positions (SELECT topic, `partition`, max(kafka_offset), count() GROUP BY topic, `partition`)",
-	}, table.Parts))
+	}, table.Parts)) + " COMMENT " + literal(comment)
 }
 
 // asideDDL makes the table of an aside of a generation.

@@ -112,7 +112,7 @@ func (s *Store) own(
 	ctx context.Context, generation Generation, holds map[eventlog.TopicPartition]*hold,
 	owned map[eventlog.TopicPartition]projections.Ownership,
 ) error {
-	if _, err := makeTables(ctx, s.conn, s.projection, generation); err != nil {
+	if _, err := makeTables(ctx, s.pool, s.conn, s.projection, generation); err != nil {
 		return err
 	}
 	if _, err := reconcile(ctx, s.pool, s.conn, s.projection); err != nil {

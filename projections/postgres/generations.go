@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -47,6 +48,16 @@ func WithLive(ctx context.Context, pool *pgxpool.Pool, projection string, f func
 		}
 		return f(number)
 	})
+}
+
+// GenerationMade is when a generation was made.
+func GenerationMade(ctx context.Context, pool *pgxpool.Pool, generation int32) (time.Time, error) {
+	var made time.Time
+	err := pool.QueryRow(ctx, `SELECT created_at FROM tributary.generations WHERE generation = $1`, generation).Scan(&made)
+	if err != nil {
+		return made, fmt.Errorf("read when generation %d was made: %w", generation, explain(err))
+	}
+	return made, nil
 }
 
 func createGeneration(ctx context.Context, tx pgx.Tx, projection Projection) (int32, error) {

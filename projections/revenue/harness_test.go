@@ -26,6 +26,7 @@ func TestMain(m *testing.M) { stacktest.Main(m) }
 
 // books are the projection's tables and views on real servers, and their only owner.
 type books struct {
+	url    string
 	pool   *pgxpool.Pool
 	conn   driver.Conn
 	owner  *foldtest.Owner
@@ -34,11 +35,12 @@ type books struct {
 
 func newBooks(t testing.TB) *books {
 	t.Helper()
-	server := stacktest.ClickHouseServer
+	start := stacktest.ClickHouseServer
 	if _, measured := t.(*testing.B); measured {
-		server = stacktest.LargeClickHouse
+		start = stacktest.LargeClickHouse
 	}
-	conn, err := clickhouse.Open(t.Context(), server(t).URL())
+	url := start(t).URL()
+	conn, err := clickhouse.Open(t.Context(), url)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
 	pool, err := postgres.Open(t.Context(), stacktest.Postgres(t))
@@ -47,7 +49,7 @@ func newBooks(t testing.TB) *books {
 	_, err = clickhouse.Migrate(t.Context(), pool, conn, []clickhouse.Projection{New()})
 	require.NoError(t, err)
 	store := clickhouse.NewStore(pool, conn, New(), clickhouse.Options{Interval: time.Microsecond})
-	return &books{pool: pool, conn: conn, owner: foldtest.OwnStore(store)}
+	return &books{url: url, pool: pool, conn: conn, owner: foldtest.OwnStore(store)}
 }
 
 // partitions are as many as events are dealt to.

@@ -86,7 +86,8 @@ func (p period) definitions() []string {
 }
 
 // query is the view's. Inside it adds the quarter hours up, by every key, and outside it names the posts. The posts are few:
-// they are always the side of the join that is held in memory.
+// they are always the side of the join that is held in memory. A post without a title has an empty one, also for those whose
+// sessions ask for NULL, as dbt's do.
 func (p period) query(from string, expressions []string) string {
 	inner := make([]string, len(p.columns))
 	for i, column := range p.columns {
@@ -102,5 +103,5 @@ FROM (
 	FROM ` + from + `
 	GROUP BY ` + keys + `, ` + columns + `
 ) AS e LEFT ANY JOIN revenue.posts AS p ON p.ledger = e.ledger AND p.plugin_id = e.owner AND p.post_id = e.post_id
-SETTINGS query_plan_join_swap_table = 'false', enable_join_runtime_filters = 0`
+SETTINGS join_use_nulls = 0, query_plan_join_swap_table = 'false', enable_join_runtime_filters = 0`
 }

@@ -22,6 +22,12 @@ func ClickHouseServer(t testing.TB) *devstack.ClickHouse {
 	return ownClickHouse(t, devstack.ClickHouseOptions{Small: true})
 }
 
+// ClickHouseWith is ClickHouseServer, with more settings in its users' profile.
+func ClickHouseWith(t testing.TB, settings map[string]string) *devstack.ClickHouse {
+	t.Helper()
+	return ownClickHouse(t, devstack.ClickHouseOptions{Small: true, Settings: settings})
+}
+
 // LargeClickHouse is as ClickHouseServer, with the memory that `tributary dev` gives its server: for benchmarks.
 func LargeClickHouse(t testing.TB) *devstack.ClickHouse {
 	t.Helper()
