@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"errors"
 	"fmt"
+	"net/url"
 	"strings"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -69,6 +70,9 @@ func explain(what string, err error) error {
 	said := exception(err)
 	switch {
 	case said == nil:
+		if request, ok := errors.AsType[*url.Error](err); ok {
+			err = request.Err // Its URL has every setting in it, and the server's address is in the cause.
+		}
 		return fmt.Errorf("ClickHouse: %s: no answer: %w", what, err)
 	case said.Code == codeUnknownTable || said.Code == codeUnknownDatabase:
 		return fmt.Errorf("ClickHouse: %s: %w (the tables are not there: run `tributary migrate`)", what, err)

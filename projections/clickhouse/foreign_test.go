@@ -59,3 +59,13 @@ func TestABatchThatTakesTooLongIsCommittedInHalves(t *testing.T) {
 	}
 	l.requireOnce(t, h)
 }
+
+// Who reads that a server is away is not to look for that behind every setting of the request.
+func TestAServerThatIsAwayIsToldBriefly(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, stacktest.ClickHouse(t))
+	h.conn = connect(t, "http://user:secret@127.0.0.1:1")
+	_, err := h.Open(t, 0, nil).Acquire(t.Context(), newLog(1).claims())
+	require.ErrorContains(t, err, "no answer: dial tcp 127.0.0.1:1: connect: connection refused")
+	require.NotContains(t, err.Error(), "secret")
+}
