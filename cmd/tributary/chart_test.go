@@ -21,4 +21,11 @@ func TestWhatWasMeantIsGuessed(t *testing.T) {
 	require.Equal(t, `: did you mean "Asia/Kolkata"?`, didYouMean("Asia/Kolkatta", []string{"Europe/Paris", "Asia/Kolkata"}))
 	require.Equal(t, []string{"acme", "cm"}, nearest("acm", []string{"zebra", "acme", "cm", "acme"}))
 	require.Empty(t, didYouMean("x", []string{"Europe/Paris"}))
+	for _, typed := range []string{"Kolkata", "asia/kolkata", "kolkata"} {
+		require.Equal(t, `: did you mean "Asia/Kolkata"?`, zoneMeant(typed))
+	}
+	require.Equal(t, `: did you mean "America/New_York"?`, zoneMeant("new york"))
+	for _, typed := range []string{"", "+05:30"} {
+		require.Equal(t, "; they are named as Europe/Paris is", zoneMeant(typed))
+	}
 }

@@ -25,6 +25,10 @@ func (a *app) clickhouse(ctx context.Context) (driver.Conn, error) {
 	if !a.hasClickHouse() {
 		return nil, usagef("%s%s", noClickHouse, devHint)
 	}
+	if address := a.settings.get("clickhouse.url"); !strings.HasPrefix(address, "http://") && !strings.HasPrefix(address, "https://") {
+		return nil, usagef("TRIBUTARY_CLICKHOUSE_URL (%s) cannot be used: want http:// or https://, as in http://user:password@host:8123",
+			a.settings.masked("clickhouse.url"))
+	}
 	ca, cert, key := a.settings.get("clickhouse.ca_file"), a.settings.get("clickhouse.cert_file"), a.settings.get("clickhouse.key_file")
 	var config *tls.Config
 	if ca != "" || cert != "" || key != "" {
@@ -92,7 +96,8 @@ func (a *app) clickhouseUnreachable(err error) error {
 		place = address.Host
 	}
 	if refused, ok := errors.AsType[*driver.Exception](err); ok {
-		return unreachableError{fmt.Errorf("the ClickHouse at %s refuses us (%s): are user and password in TRIBUTARY_CLICKHOUSE_URL right?",
+		return unreachableError{fmt.Errorf(
+			"the ClickHouse at %s refuses us (%s): are user, password and database in TRIBUTARY_CLICKHOUSE_URL right?",
 			place, firstSentence(refused.Message))}
 	}
 	return unreachableError{fmt.Errorf("no ClickHouse answers at %s (%w): is it running, and TRIBUTARY_CLICKHOUSE_URL right?",

@@ -80,7 +80,7 @@ func (f *revenueFlags) check() error {
 	}
 	var err error
 	if f.zone, err = time.LoadLocation(f.tz); err != nil || !ledger.IsTimeZone(f.tz) {
-		return usagef("there is no time zone %q%s", f.tz, didYouMean(f.tz, ledger.TimeZones()))
+		return usagef("there is no time zone %q%s", f.tz, zoneMeant(f.tz))
 	}
 	const firstYear, lastYear = 1970, 2105
 	if f.year != 0 && (f.year < firstYear || f.year > lastYear) {
@@ -168,7 +168,8 @@ func (a *app) noRevenue(ctx context.Context, conn clickhouse.Conn, flags revenue
 		if err != nil {
 			return err
 		}
-		if !slices.Contains(known, named.value) {
+		nothingYet := named.column == "ledger" && named.value == ledger.DefaultLedger && len(known) == 0
+		if !nothingYet && !slices.Contains(known, named.value) {
 			return fmt.Errorf(`there is no revenue of %s %q%s`, named.name, named.value, orAny(didYouMean(named.value, known), known))
 		}
 	}

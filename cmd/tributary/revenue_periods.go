@@ -40,6 +40,14 @@ func (p period) name() string {
 	}
 }
 
+// periodsWord is several of them for people, as in "4 days".
+func periodsWord(by string) string {
+	if by == byDayOfWeek || by == byDayOfYear {
+		return "days"
+	}
+	return by + "s"
+}
+
 // next is the period after it.
 func (p period) next() period {
 	at := p.start

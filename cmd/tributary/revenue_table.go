@@ -129,7 +129,7 @@ func newRevenueTable(rows []revenueRow, flags revenueFlags) *revenueTable {
 			before := rows[i-1].period(flags.zone)
 			missing := gap(before, at)
 			if missing > shortGap {
-				t.add(0, revenueLine{name: fmt.Sprintf("  … %s %ss", count(missing), strings.ReplaceAll(flags.by, "_", " "))})
+				t.add(0, revenueLine{name: fmt.Sprintf("  … %s %s", count(missing), periodsWord(flags.by))})
 			} else {
 				for p := before.next(); missing > 0; p, missing = p.next(), missing-1 {
 					t.add(0, revenueLine{name: p.name(), cells: [5]string{"–"}})

@@ -111,6 +111,8 @@ func TestClickHouseOverTLS(t *testing.T) {
 	require.Contains(t, got.stderr, "certificate")
 	b.must(t, "migrate", "--clickhouse-ca-file", authority)
 	b.project(t, "--clickhouse-ca-file", authority)
+	empty := b.must(t, "get", "revenue", "--clickhouse-ca-file", authority)
+	require.Equal(t, "there is no revenue\n", empty.stderr, "which is no error before anything came in")
 	b.must(t, "publish", write(t, sample), "--wait")
 	require.Contains(t, b.must(t, "get", "revenue", "--clickhouse-ca-file", authority).stdout, "338.78")
 
@@ -133,6 +135,7 @@ func TestANarrowTerminalKeepsTheNet(t *testing.T) {
 	}
 	require.Contains(t, shown, "NET")
 	require.Contains(t, shown, "█")
+	require.Contains(t, b.must(t, "get", "revenue", "--by", "day_of_week").stdout, "… 4 days ")
 	require.NotContains(t, shown, "EVENTS")
 }
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/tributary-ledger/tributary/ledger"
 )
 
 // nearest are the names that somebody who typed this may have meant, the nearest first; few, or none.
@@ -29,6 +31,17 @@ func didYouMean(typed string, names []string) string {
 		return `: did you mean "` + strings.Join(near, `" or "`) + `"?`
 	}
 	return ""
+}
+
+// zoneMeant is the same for time zones, which people also call by their city alone, or by an offset.
+func zoneMeant(typed string) string {
+	city := strings.ReplaceAll(typed, " ", "_")
+	for _, zone := range ledger.TimeZones() {
+		if _, last, _ := strings.Cut(zone, "/"); city != "" && (strings.EqualFold(zone, city) || strings.EqualFold(last, city)) {
+			return `: did you mean "` + zone + `"?`
+		}
+	}
+	return cmp.Or(didYouMean(typed, ledger.TimeZones()), "; they are named as Europe/Paris is")
 }
 
 // distance is how many letters have to be typed anew, added, or taken away.
