@@ -14,11 +14,10 @@ import (
 // poll reads what has arrived, decodes and prepares it, and hands it to the committer.
 func (s *session) poll(ctx context.Context) error {
 	defer close(s.changes)
-	var next time.Time
+	var taken time.Time
 	for {
-		wait(ctx, time.Until(next))
-		fetches := s.fetched(ctx)
-		next = time.Now().Add(s.settings.PollInterval)
+		fetches := s.gathered(ctx, taken.Add(s.settings.PollInterval))
+		taken = time.Now()
 		if err := s.pollError(ctx, fetches); err != nil {
 			return err
 		}
@@ -41,11 +40,25 @@ func (s *session) poll(ctx context.Context) error {
 // longer than the client's pause between tries.
 const quiet = 5 * time.Second
 
-// fetched is what has arrived, or nothing when all was quiet for a while.
-func (s *session) fetched(ctx context.Context) kgo.Fetches {
-	briefly, cancel := context.WithTimeout(ctx, quiet)
+// gathered is what arrives until it is time for the next batch, or fills one; something at least, but when all was quiet for a
+// while. All of it is asked for: what a client has fetched ahead is as old as the poll before. Rebalances wait meanwhile.
+func (s *session) gathered(ctx context.Context, until time.Time) kgo.Fetches {
+	fetches := s.fetched(ctx, time.Now().Add(quiet), s.settings.BatchEvents)
+	for len(fetches) > 0 && len(fetches.Errors()) == 0 && time.Now().Before(until) {
+		room := s.settings.BatchEvents - fetches.NumRecords()
+		if room <= 0 {
+			break
+		}
+		fetches = append(fetches, s.fetched(ctx, until, room)...)
+	}
+	return fetches
+}
+
+// fetched is what has arrived, or nothing if nothing does until then.
+func (s *session) fetched(ctx context.Context, until time.Time, most int) kgo.Fetches {
+	briefly, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
-	fetches := s.client.PollRecords(briefly, s.settings.BatchEvents)
+	fetches := s.client.PollRecords(briefly, most)
 	if ctx.Err() == nil && briefly.Err() != nil && fetches.NumRecords() == 0 &&
 		errors.Is(fetches.Err0(), context.DeadlineExceeded) {
 		return nil

@@ -31,8 +31,8 @@ type Settings struct {
 	// FetchBytes is the most bytes (as compressed) that a broker may send ahead; 0 means 4 MiB, which is about one batch of
 	// small events. With it memory is bounded, whatever the lag.
 	FetchBytes int32
-	// PollInterval is how far apart batches begin at least, for a store to which small ones are dear: the wait is before a batch
-	// is taken, so that it holds what came meanwhile. 0 takes each as soon as the one before is on its way.
+	// PollInterval is how far apart batches are at least, for a store to which small ones are dear: a batch gathers what comes
+	// meanwhile. 0 takes each as soon as the one before is on its way.
 	PollInterval time.Duration
 	// SessionTimeout is how long a silent owner keeps its partitions; 0 means 10 s.
 	SessionTimeout time.Duration
