@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -83,8 +84,11 @@ func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusRep
 	started := time.Now()
 	for _, definition := range definitions() {
 		judged := report.judge(definition, live, first[definition.Name])
-		if slices.Contains(off, judged.Name) && judged.State == stateMissing {
-			judged.State, judged.Reason = stateOff, leftOutReason
+		if slices.Contains(off, judged.Name) {
+			if judged.State == stateMissing {
+				judged.State, judged.Reason = stateOff, ""
+			}
+			judged.Reason = strings.TrimPrefix(judged.Reason+"; "+leftOutReason, "; ")
 		}
 		report.Projections = append(report.Projections, judged)
 	}
