@@ -1,7 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/pem"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
@@ -93,12 +96,34 @@ func TestRevenueIsCutAndAsked(t *testing.T) {
 }
 
 // A ClickHouse behind TLS, with an authority of its own.
+// encrypted is a proxy that speaks TLS. It takes a request whole before it passes it on: a body that is still being read when the
+// answer begins would be closed by our server, and the connection behind it with it. Its connections are its own, because
+// those of the default transport are closed with any server of a test.
+func encrypted(t *testing.T, host string) *httptest.Server {
+	t.Helper()
+	transport := &http.Transport{}
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: host})
+	proxy.Transport = transport
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return // The client has gone.
+		}
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() {
+		server.Close()
+		transport.CloseIdleConnections()
+	})
+	return server
+}
+
 func TestClickHouseOverTLS(t *testing.T) {
 	t.Parallel()
 	plain, err := url.Parse(stacktest.ClickHouse(t))
 	require.NoError(t, err)
-	server := httptest.NewTLSServer(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: plain.Host}))
-	t.Cleanup(server.Close)
+	server := encrypted(t, plain.Host)
 	authority := filepath.Join(t.TempDir(), "ca.pem")
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
 	require.NoError(t, os.WriteFile(authority, certificate, 0o600))
