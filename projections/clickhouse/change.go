@@ -195,9 +195,7 @@ func (c *change) insert(ctx context.Context, rows *block, holds map[eventlog.Top
 		h := holds[r.partition]
 		epochs[r.partition] = h.epoch
 		fmt.Fprintf(&comment, "%s%d", c.generation.mark(r.partition), h.epoch)
-	}
-	for _, r := range rows.runs {
-		holds[r.partition].secured = false // Until the answer, who knows.
+		h.secured = false // Until the answer, who knows.
 	}
 	name := c.store.projection.Rows().Name
 	if err := c.store.send(ctx, c.generation.Table(name), rows.columns, rows.sealed(epochs), comment.String()); err != nil {

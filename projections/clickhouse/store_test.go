@@ -10,7 +10,6 @@ import (
 	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
 	"github.com/tributary-ledger/tributary/projections/storetest"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
@@ -152,17 +152,7 @@ func (h *harness) Rows(t *testing.T) map[uuid.UUID]int {
 
 func (h *harness) Next(t *testing.T) map[eventlog.TopicPartition]int64 {
 	t.Helper()
-	rows, err := h.pool.Query(t.Context(), `SELECT topic, "partition", next_offset FROM books.progress WHERE next_offset > 0`)
-	require.NoError(t, err)
-	next := map[eventlog.TopicPartition]int64{}
-	var p eventlog.TopicPartition
-	var offset int64
-	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &offset}, func() error {
-		next[p] = offset
-		return nil
-	})
-	require.NoError(t, err)
-	return next
+	return foldtest.Next(t, h.pool)
 }
 
 func (h *harness) Together() bool { return false }

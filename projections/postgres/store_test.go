@@ -17,6 +17,7 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
 	"github.com/tributary-ledger/tributary/projections/storetest"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
@@ -101,17 +102,7 @@ func (h *harness) Rows(t *testing.T) map[uuid.UUID]int {
 
 func (h *harness) Next(t *testing.T) map[eventlog.TopicPartition]int64 {
 	t.Helper()
-	rows, err := h.pool.Query(t.Context(), `SELECT topic, "partition", next_offset FROM books.progress WHERE next_offset > 0`)
-	require.NoError(t, err)
-	next := map[eventlog.TopicPartition]int64{}
-	var p eventlog.TopicPartition
-	var offset int64
-	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &offset}, func() error {
-		next[p] = offset
-		return nil
-	})
-	require.NoError(t, err)
-	return next
+	return foldtest.Next(t, h.pool)
 }
 
 func (h *harness) CreateGeneration(t *testing.T) int32 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
@@ -178,4 +179,20 @@ func Project(t testing.TB, pool *pgxpool.Pool, projection postgres.Projection, l
 	err := <-done
 	require.NoError(t, err)
 	require.False(t, ended, "the runner stopped by itself")
+}
+
+// Next is the recorded next offset of each partition in the live generations; of no partition before its first commit.
+func Next(t *testing.T, pool *pgxpool.Pool) map[eventlog.TopicPartition]int64 {
+	t.Helper()
+	rows, err := pool.Query(t.Context(), `SELECT topic, "partition", next_offset FROM books.progress WHERE next_offset > 0`)
+	require.NoError(t, err)
+	next := map[eventlog.TopicPartition]int64{}
+	var p eventlog.TopicPartition
+	var offset int64
+	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &offset}, func() error {
+		next[p] = offset
+		return nil
+	})
+	require.NoError(t, err)
+	return next
 }
