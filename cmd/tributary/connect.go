@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -122,29 +121,6 @@ func (a *app) postgres(ctx context.Context) (*pgxpool.Pool, error) {
 		return nil, usagef("TRIBUTARY_POSTGRES_URL (%s) cannot be used: %w", a.settings.masked("postgres.url"), rootCause(err))
 	}
 	return pool, nil
-}
-
-// eventAt reads one event of the log, for those who know its position.
-func eventAt(ctx context.Context, config eventlog.Config, at eventlog.Position) (eventlog.Record, error) {
-	place := at.TopicPartition()
-	var found *eventlog.Record
-	part := eventlog.Range{
-		From: map[eventlog.TopicPartition]int64{place: at.Offset},
-		To:   map[eventlog.TopicPartition]int64{place: at.Offset + 1},
-	}
-	err := eventlog.ReadRange(ctx, config, part, func(_ context.Context, batch eventlog.Batch) error {
-		for i := range batch.Records {
-			found = &batch.Records[i]
-		}
-		return nil
-	})
-	if err != nil {
-		return eventlog.Record{}, fmt.Errorf("read %s: %w", at, err)
-	}
-	if found == nil {
-		return eventlog.Record{}, fmt.Errorf("the log has no event at %s", at)
-	}
-	return *found, nil
 }
 
 // explainTables says what to do where Postgres has no tables of ours.

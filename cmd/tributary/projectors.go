@@ -149,8 +149,11 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	p := &projectors{registry: prometheus.NewRegistry(), logger: logger}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	find := func(ctx context.Context, at eventlog.Position) (*ledger.Event, error) {
-		record, err := eventAt(ctx, on.kafka, at)
-		return record.Event, err
+		records, err := eventlog.ReadAt(ctx, on.kafka, []eventlog.Position{at})
+		if err != nil {
+			return nil, err
+		}
+		return records[0].Event, nil
 	}
 	consumer := on.kafka
 	consumer.Metrics = renewing{p.registry}

@@ -1,8 +1,11 @@
 package eventlog
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -24,6 +27,18 @@ type reader struct {
 
 	mu      sync.Mutex
 	leaders map[TopicPartition]leader
+}
+
+// newReader is a reader that knows no topic yet. Close its client when done.
+func newReader(config Config) (*reader, error) {
+	config.Metrics = nil
+	client, err := NewClient(config.named("reader"), kgo.RetryTimeout(adminRetryTimeout))
+	if err != nil {
+		return nil, err
+	}
+	return &reader{
+		config: config, client: client, admin: AdminOf(config, client), decompressor: kgo.DefaultDecompressor(), patience: readPatience,
+	}, nil
 }
 
 type leader struct {
@@ -103,9 +118,23 @@ func (r *reader) fetchOnce(ctx context.Context, s span) (Batch, error) {
 		if record.Offset >= to {
 			break
 		}
-		batch.Records = append(batch.Records, Decode(record))
+		if s.wanted == nil {
+			batch.Records = append(batch.Records, Decode(record))
+		} else if s.wanted(record.Offset) {
+			batch.Records = append(batch.Records, Decode(detached(record)))
+		}
 	}
 	return batch, nil
+}
+
+// detached is the record in memory of its own.
+func detached(record *kgo.Record) *kgo.Record {
+	own := *record
+	own.Key, own.Value, own.Headers = bytes.Clone(record.Key), bytes.Clone(record.Value), slices.Clone(record.Headers)
+	for i := range own.Headers {
+		own.Headers[i].Key, own.Headers[i].Value = strings.Clone(own.Headers[i].Key), bytes.Clone(own.Headers[i].Value)
+	}
+	return &own
 }
 
 func fetchRequest(s span, leads leader) *kmsg.FetchRequest {

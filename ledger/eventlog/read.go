@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -55,16 +54,12 @@ type Batch struct {
 // Memory is bounded by AtOnce times some 10 MiB, whatever the range. Errors: ErrRecreated and ErrTruncated where the log is
 // not the one that the offsets belong to or no longer has them, ErrUnreachable when brokers stay away for Patience.
 func ReadRange(ctx context.Context, config Config, part Range, fn func(context.Context, Batch) error) error {
-	config.Metrics = nil
-	client, err := NewClient(config.named("reader"), kgo.RetryTimeout(adminRetryTimeout))
+	r, err := newReader(config)
 	if err != nil {
 		return err
 	}
-	defer client.Close()
-	r := &reader{
-		config: config, client: client, admin: AdminOf(config, client), decompressor: kgo.DefaultDecompressor(), expect: part.Expect,
-		patience: cmp.Or(part.Patience, readPatience),
-	}
+	defer r.client.Close()
+	r.expect, r.patience = part.Expect, cmp.Or(part.Patience, readPatience)
 	if err := r.refresh(ctx, part.topics()...); err != nil {
 		return err
 	}
@@ -144,7 +139,7 @@ func (r *reader) readPartition(
 		defer close(pieces)
 		fetchBytes := readFetchBytesFirst
 		for next := from; next < to; {
-			batch, err := r.fetch(ctx, span{p, next, to, fetchBytes})
+			batch, err := r.fetch(ctx, span{TopicPartition: p, next: next, to: to, fetchBytes: fetchBytes})
 			if err != nil {
 				return err
 			}
@@ -183,6 +178,8 @@ type span struct {
 
 	next, to   int64
 	fetchBytes int
+	// wanted, where it is set, picks records by their offset. These share no memory with what was fetched.
+	wanted func(offset int64) bool
 }
 
 // fetch gets the piece at next, however often it must ask. It gives up when nothing came for as long as its patience.
