@@ -54,6 +54,8 @@ build: need-go ## Build bin/tributary
 .PHONY: test
 test: need-go need-node ## Run every test, from a fresh clone, with the race detector
 	@[ -n "$(RACE)" ] || echo 'WARNING: no C compiler, so the tests run WITHOUT the race detector.' >&2
+	@command -v java >/dev/null && command -v mvn >/dev/null || \
+		echo 'WARNING: no java or no mvn, so the tests on real Apache Kafka are SKIPPED.' >&2
 	go test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_PACKAGES) ./...
 
 .PHONY: lint

@@ -8,6 +8,9 @@
 //	       └─ StartClickHouse  this program again, as a child (→ libchdb, installed likewise → ClickHouse's engine and HTTP server)
 //	each child: a group of its own (Ctrl-C reaches us alone) · the kernel's death signal (Linux) · a guard process (everywhere)
 //
+// Beside it there is StartApacheKafka, for tests of what kfake does not do: clusters of real brokers, from Maven's jars, pinned by hash. It
+// needs Java and Maven.
+//
 // Data lies in one folder: lock, endpoints.env, kafka/ (with its log), postgres/ and clickhouse/ (data, password, log). As root, Postgres
 // runs as user 65534; where that user cannot reach the folder (a root home is closed), postgres/ is a link to one that it can reach.
 //

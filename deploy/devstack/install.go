@@ -90,7 +90,15 @@ func install(ctx context.Context, logger *slog.Logger) (dir string, err error) {
 	if installed(dir) {
 		return dir, nil
 	}
-	return dir, installOnce(ctx, logger, root, dir)
+	return dir, installOnce(ctx, logger, root, dir, func(ctx context.Context, dir string) error {
+		if err := checkNode(ctx); err != nil {
+			return err
+		}
+		if err := npmInstall(ctx, dir); err != nil {
+			return err
+		}
+		return linkLibraries(dir)
+	})
 }
 
 func lockHash() string {
@@ -104,7 +112,9 @@ func installed(dir string) bool {
 }
 
 // installOnce installs under a lock, into a folder of another name, so that no reader ever sees half of it.
-func installOnce(ctx context.Context, logger *slog.Logger, root, dir string) error {
+func installOnce(
+	ctx context.Context, logger *slog.Logger, root, dir string, install func(ctx context.Context, dir string) error,
+) error {
 	unlock, err := lockWait(ctx, dir+".lock")
 	if err != nil {
 		return fmt.Errorf("waiting for another installation into %s: %w", root, err)
@@ -113,17 +123,14 @@ func installOnce(ctx context.Context, logger *slog.Logger, root, dir string) err
 	if installed(dir) {
 		return nil
 	}
-	if err := checkNode(ctx); err != nil {
-		return err
-	}
 	temp, err := os.MkdirTemp(root, ".install-")
 	if err != nil {
 		return fmt.Errorf("making room for the servers in %s: %w", root, err)
 	}
 	defer func() { _ = os.RemoveAll(temp) }() // gone already when all went well
 	started := time.Now()
-	logger.InfoContext(ctx, "installing the embedded servers, once", "into", dir)
-	if err := npmInstall(ctx, temp); err != nil {
+	logger.InfoContext(ctx, "installing servers, once", "into", dir)
+	if err := install(ctx, temp); err != nil {
 		return err
 	}
 	if err := finishInstall(temp); err != nil {
@@ -135,7 +142,7 @@ func installOnce(ctx context.Context, logger *slog.Logger, root, dir string) err
 	if err := os.Rename(temp, dir); err != nil {
 		return fmt.Errorf("putting the servers in place at %s: %w", dir, err)
 	}
-	logger.InfoContext(ctx, "embedded servers installed", "seconds", time.Since(started).Seconds())
+	logger.InfoContext(ctx, "servers installed", "seconds", time.Since(started).Seconds())
 	return nil
 }
 
@@ -173,15 +180,8 @@ func npmInstall(ctx context.Context, dir string) error {
 	return nil
 }
 
-// finishInstall does what the packages' install script would have done, lets the server's user read all of it, and marks it whole.
+// finishInstall lets the servers' user read all of it, and marks it whole.
 func finishInstall(dir string) error {
-	native, err := nativeDir(dir)
-	if err != nil {
-		return err
-	}
-	if err := makeSymlinks(native); err != nil {
-		return err
-	}
 	if err := makeReadable(dir); err != nil {
 		return err
 	}
@@ -189,6 +189,15 @@ func finishInstall(dir string) error {
 		return fmt.Errorf("marking the installation whole: %w", err)
 	}
 	return nil
+}
+
+// linkLibraries does what the packages' install script would have done.
+func linkLibraries(dir string) error {
+	native, err := nativeDir(dir)
+	if err != nil {
+		return err
+	}
+	return makeSymlinks(native)
 }
 
 // makeSymlinks makes the library links that npm's archives cannot carry, as native/pg-symlinks.json lists them.
