@@ -50,11 +50,15 @@ func AppendJSON(buf []byte, e *Event) []byte {
 			buf = append(appendEscaped(buf, unsafe.Slice(unsafe.StringData(*value), len(*value))), '"')
 		}
 	}
+	return append(e.AppendDataJSON(appendName(buf, "data")), '}')
+}
+
+// AppendDataJSON appends the data alone as a JSON object, as AppendJSON does.
+func (e *Event) AppendDataJSON(buf []byte) []byte {
 	scratch := borrowBuffer()
 	defer scratch.giveBack()
 	scratch.bytes = e.AppendData(scratch.bytes)
-	buf = appendObject(appendName(buf, "data"), kindOf(e.Data).message, scratch.bytes)
-	return append(buf, '}')
+	return appendObject(buf, kindOf(e.Data).message, scratch.bytes)
 }
 
 // appendName appends a member's name, with the comma that it needs where it is not the first.

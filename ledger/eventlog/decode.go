@@ -160,10 +160,15 @@ func unframe(value []byte) []byte {
 
 // skipMessageIndexes passes over the path of the message within its schema file, which follows the frame of protobuf
 // values: a zigzag varint count and as many zigzag varints. The type attribute says which message it is, not the path.
+// Some clients, such as kafkajs's, write no path. There is no doubt about that either: our messages are nested nowhere, a
+// count below four is a byte below 8, and no protobuf message starts with one, since no field has the number 0.
 func skipMessageIndexes(data []byte) ([]byte, bool) {
-	const deepest = 16
+	const leastTag = 1 << 3
+	if len(data) == 0 || data[0] >= leastTag {
+		return data, len(data) > 0
+	}
 	count, data, ok := zigzag(data)
-	if !ok || count < 0 || count > deepest {
+	if !ok || count < 0 {
 		return nil, false
 	}
 	for range count {

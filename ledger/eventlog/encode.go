@@ -30,27 +30,54 @@ const (
 	timeLayout    = "2006-01-02T15:04:05.999999Z"
 )
 
-// Encode is the record that we write for an event: CloudEvents' binary mode with protobuf data, on the topic of its type,
-// under the event's key. The event must be valid. It is refused only when the record would be too large to be read back.
+// Format is one of the forms in which a record holds an event. Decode reads each of them, and tells them apart by itself.
+type Format int
+
+const (
+	// FormatProtobuf is CloudEvents' binary mode with the data as protobuf: the smallest, and what we write ourselves.
+	FormatProtobuf Format = iota
+	// FormatJSON is binary mode with the data as JSON.
+	FormatJSON
+	// FormatStructured is the whole event as one JSON document.
+	FormatStructured
+)
+
+const contentTypeStructured = "application/cloudevents+json"
+
+// Encode is the record that we write for an event: that of EncodeAs in FormatProtobuf.
 func Encode(event *ledger.Event) (*kgo.Record, *ledger.Invalid) {
-	record := &kgo.Record{
-		Topic:   event.Type.Topic(),
-		Key:     []byte(event.Key()),
-		Value:   event.AppendData(nil),
-		Headers: eventHeaders(event),
+	return EncodeAs(event, FormatProtobuf)
+}
+
+// EncodeAs is the record that holds an event in a format, on the topic of its type, under the event's key. The event must
+// be valid (ledger.Validate). It is refused only when the record would be too large to be read back.
+func EncodeAs(event *ledger.Event, format Format) (*kgo.Record, *ledger.Invalid) {
+	record := &kgo.Record{Topic: event.Type.Topic(), Key: []byte(event.Key())}
+	var content int
+	switch format {
+	case FormatStructured:
+		record.Value = ledger.AppendJSON(nil, event)
+		record.Headers = []kgo.RecordHeader{{Key: headerContentType, Value: []byte(contentTypeStructured)}}
+		content = len(record.Value)
+	case FormatJSON:
+		record.Value, record.Headers = event.AppendDataJSON(nil), eventHeaders(event, ledger.ContentTypeJSON)
+		content = contentBytes(record)
+	case FormatProtobuf:
+		record.Value, record.Headers = event.AppendData(nil), eventHeaders(event, ledger.ContentTypeProtobuf)
+		content = contentBytes(record)
 	}
-	if invalid := checkSize(recordBytes(record), contentBytes(record)); invalid != nil {
+	if invalid := checkSize(recordBytes(record), content); invalid != nil {
 		return nil, invalid
 	}
 	return record, nil
 }
 
 // eventHeaders lays all values out in one buffer: two allocations, however many attributes there are.
-func eventHeaders(event *ledger.Event) []kgo.RecordHeader {
-	size := len(ledger.ContentTypeProtobuf) + len(specVersion) + uuidTextBytes + len(timeLayout) + len(event.Source) + len(event.Type) +
+func eventHeaders(event *ledger.Event, contentType string) []kgo.RecordHeader {
+	size := len(contentType) + len(specVersion) + uuidTextBytes + len(timeLayout) + len(event.Source) + len(event.Type) +
 		len(event.Subject) + len(event.Ledger) + len(event.PartitionKey) + len(event.TraceParent)
 	w := headerWriter{headers: make([]kgo.RecordHeader, 0, mostHeaders), buf: make([]byte, 0, size)}
-	w.add(headerContentType, ledger.ContentTypeProtobuf)
+	w.add(headerContentType, contentType)
 	w.add(headerSpecVersion, specVersion)
 	start := len(w.buf)
 	w.buf = appendUUID(w.buf, event.ID)

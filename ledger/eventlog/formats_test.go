@@ -2,6 +2,7 @@ package eventlog
 
 import (
 	"bytes"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -42,6 +43,7 @@ func wireFormats(t testing.TB, event *ledger.Event) map[string]*kgo.Record {
 		"protobuf, another name":     form("Application/X-Protobuf; proto=tributary.events.v1", wire),
 		"protobuf, framed, short":    form("application/protobuf", concat(frame, []byte{0}, wire)),
 		"protobuf, framed, path":     form("application/protobuf", concat(frame, []byte{4, 2, 0x80, 0x01}, wire)),
+		"protobuf, framed, pathless": form("application/protobuf", concat(frame, wire)),
 		"JSON":                       form("application/json", data),
 		"JSON, with parameters":      form("application/json; charset=utf-8", data),
 		"JSON, a suffix":             form("application/vnd.example+json", data),
@@ -77,6 +79,28 @@ func TestEveryTypeInEveryFormatIsTheSameEvent(t *testing.T) {
 				require.Equal(t, recordBytes(record), got.Bytes)
 				require.False(t, got.Control)
 			}
+		}
+	}
+}
+
+func TestEncodeWritesEachFormatAsItSays(t *testing.T) {
+	t.Parallel()
+	contentTypes := map[Format]string{
+		FormatProtobuf: "application/protobuf", FormatJSON: "application/json", FormatStructured: "application/cloudevents+json",
+	}
+	for i, info := range ledger.Types() {
+		event := sample(t, info.Type, i)
+		for format, contentType := range contentTypes {
+			record, bad := EncodeAs(event, format)
+			require.Nil(t, bad)
+			require.Equal(t, info.Topic, record.Topic)
+			require.Equal(t, event.Key(), string(record.Key))
+			require.Equal(t, kgo.RecordHeader{Key: "content-type", Value: []byte(contentType)}, record.Headers[0])
+			require.Equal(t, format != FormatProtobuf, json.Valid(record.Value))
+			require.Equal(t, format == FormatStructured, len(record.Headers) == 1)
+			got := Decode(record)
+			requireAccepted(t, got, contentType)
+			requireSame(t, event, got.Event, contentType)
 		}
 	}
 }
@@ -177,6 +201,13 @@ func TestWhatADoorTakesIsReadBack(t *testing.T) {
 		requireAccepted(t, got, name)
 		requireSame(t, event, got.Event, name)
 	}
+
+	record, bad := EncodeAs(event, FormatStructured)
+	require.Nil(t, bad)
+	requireAccepted(t, Decode(record), "structured")
+	_, bad = EncodeAs(largest(t, ledger.MaxEventBytes+1), FormatStructured)
+	require.NotNil(t, bad)
+	require.Equal(t, ledger.CodeTooLarge, bad.Code)
 
 	for content := ledger.MaxEventBytes - 2; content <= ledger.MaxEventBytes+2; content++ {
 		event := withContent(t, content)
