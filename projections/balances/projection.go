@@ -58,13 +58,7 @@ func (p *Projection) Definition() projections.Definition {
 }
 
 // Migrations are its tables and views.
-func (p *Projection) Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // The folder is embedded.
-	}
-	return files
-}
+func (p *Projection) Migrations() fs.FS { return migrations }
 
 // Tables are its tables. Identity's is the only unique index that a new row must pass; the entries are found by account.
 func (p *Projection) Tables() []postgres.Table {

@@ -2,11 +2,9 @@ package balances
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/google/uuid"
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/postgres"
@@ -63,16 +61,8 @@ func List(ctx context.Context, db postgres.Querier, filter Filter) ([]Balance, e
 	if filter.Limit == 0 {
 		filter.Limit = defaultLimit
 	}
-	rows, err := db.Query(ctx, listBalances, filter.Account, filter.Prefix, filter.Ledger, filter.Asset,
+	return postgres.List[Balance](ctx, db, "balances", listBalances, filter.Account, filter.Prefix, filter.Ledger, filter.Asset,
 		after.Account, after.Ledger, after.AssetCode, filter.Limit)
-	if err != nil {
-		return nil, fmt.Errorf("list balances: %w", err)
-	}
-	balances, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Balance])
-	if err != nil {
-		return nil, fmt.Errorf("list balances: %w", err)
-	}
-	return balances, nil
 }
 
 // Entry is a posting: what an event did to an account.
@@ -122,16 +112,9 @@ func Entries(ctx context.Context, db postgres.Querier, filter EntryFilter) ([]En
 		arguments = append(arguments, after.OccurredAt, after.Topic, after.Partition, after.Offset, after.Entry)
 	}
 	sql += ` ORDER BY occurred_at DESC, topic DESC, "partition" DESC, kafka_offset DESC, entry DESC LIMIT $4`
-	rows, err := db.Query(ctx, sql, arguments...)
-	if err != nil {
-		return nil, fmt.Errorf("list the entries of %s: %w", filter.Account, err)
-	}
-	entries, err := pgx.CollectRows(rows, pgx.RowToStructByPos[Entry])
-	if err != nil {
-		return nil, fmt.Errorf("list the entries of %s: %w", filter.Account, err)
-	}
+	entries, err := postgres.List[Entry](ctx, db, "the entries of "+filter.Account, sql, arguments...)
 	for i := range entries {
 		entries[i].OccurredAt, entries[i].RecordedAt = entries[i].OccurredAt.UTC(), entries[i].RecordedAt.UTC()
 	}
-	return entries, nil
+	return entries, err
 }

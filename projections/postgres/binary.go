@@ -196,3 +196,20 @@ func numericDigits(digits *[24]uint16, s ledger.Sum) int {
 	}
 	return n
 }
+
+// NullableBytes adds a bytea, null where it is nil.
+func (v *values) NullableBytes(b []byte) {
+	if b == nil {
+		v.Null()
+		return
+	}
+	v.Bytes(b)
+}
+
+// jsonbVersion is the first byte of a jsonb in binary form.
+const jsonbVersion = 1
+
+// JSONB adds a JSON document as a jsonb; it must not hold an escaped NUL, which Postgres has no text for.
+func (v *values) JSONB(doc []byte) {
+	v.buf = append(append(appendLength(v.buf, len(doc)+1), jsonbVersion), doc...)
+}

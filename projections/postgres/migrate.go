@@ -58,11 +58,7 @@ func AloneInMigration(ctx context.Context, pool *pgxpool.Pool, f func(conn *pgxp
 func migrateAll(ctx context.Context, pool *pgxpool.Pool, all []Projection, views fs.FS) ([]string, error) {
 	db := stdlib.OpenDBFromPool(pool)
 	defer db.Close() //nolint:errcheck // The pool stays open; there is nothing to lose.
-	own, err := fs.Sub(control, "migrations")
-	if err != nil {
-		return nil, fmt.Errorf("find the control tables' migrations: %w", err)
-	}
-	done, err := migrateRoom(ctx, db, "control", own)
+	done, err := migrateRoom(ctx, db, "control", control)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +85,14 @@ func migrateAll(ctx context.Context, pool *pgxpool.Pool, all []Projection, views
 	return append(done, applied...), err
 }
 
-// migrateRoom applies the migrations of one room, which keeps a version table of its own.
+// migrateRoom applies the migrations of one room, goose files in the folder migrations, if it has any; it keeps a version table of its own.
 func migrateRoom(ctx context.Context, db *sql.DB, room string, files fs.FS, more ...*goose.Migration) ([]string, error) {
+	if files != nil {
+		var err error
+		if files, err = fs.Sub(files, "migrations"); err != nil {
+			return nil, fmt.Errorf("find the migrations of %s: %w", room, err)
+		}
+	}
 	versions, err := database.NewStore(database.DialectPostgres, "tributary.migrations_"+room)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the migrations of %s: %w", room, err)

@@ -15,7 +15,7 @@ import (
 type Projection interface {
 	// Definition names it; the name is also its schema in Postgres.
 	Definition() projections.Definition
-	// Migrations are goose files that make the partitioned parents of the tables, and the views over them.
+	// Migrations are goose files, in a folder migrations, that make the partitioned parents of the tables, and the views over them.
 	Migrations() fs.FS
 	// Tables are its tables that hold rows per generation.
 	Tables() []Table

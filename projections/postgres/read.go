@@ -3,6 +3,8 @@ package postgres
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -16,19 +18,46 @@ type Querier interface {
 	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
 }
 
-// NullableBytes adds a bytea, null where it is nil.
-func (v *values) NullableBytes(b []byte) {
-	if b == nil {
-		v.Null()
-		return
+// One reads a row into a struct whose fields are in the columns' order; ErrNotFound where there is none. what names it in errors.
+func One[T any](ctx context.Context, db Querier, what, sql string, arguments ...any) (T, error) {
+	var row T
+	rows, err := db.Query(ctx, sql, arguments...)
+	if err == nil {
+		row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[T])
 	}
-	v.Bytes(b)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return row, fmt.Errorf("%s: %w", what, ErrNotFound)
+	case err != nil:
+		return row, fmt.Errorf("read %s: %w", what, err)
+	default:
+		return row, nil
+	}
 }
 
-// jsonbVersion is the first byte of a jsonb in binary form.
-const jsonbVersion = 1
+// List reads rows into structs whose fields are in the columns' order. what names them in errors.
+func List[T any](ctx context.Context, db Querier, what, sql string, arguments ...any) ([]T, error) {
+	rows, err := db.Query(ctx, sql, arguments...)
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", what, err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
+	if err != nil {
+		return nil, fmt.Errorf("list %s: %w", what, err)
+	}
+	return all, nil
+}
 
-// JSONB adds a JSON document as a jsonb; it must not hold an escaped NUL, which Postgres has no text for.
-func (v *values) JSONB(doc []byte) {
-	v.buf = append(append(appendLength(v.buf, len(doc)+1), jsonbVersion), doc...)
+// Cursor is the place of the last row of a page, in lists that have the latest first and are ordered by time and id.
+type Cursor struct {
+	At time.Time
+	ID string
+}
+
+// From is the place behind which the next page begins; nil begins with the first.
+func (c *Cursor) From() (at any, id string) {
+	if c == nil {
+		return "infinity", ""
+	}
+	return c.At, c.ID
 }

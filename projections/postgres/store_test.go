@@ -32,7 +32,7 @@ func (tally) Definition() projections.Definition {
 }
 
 func (tally) Migrations() fs.FS {
-	return fstest.MapFS{"00001_tally.sql": {Data: []byte(`-- +goose Up
+	return fstest.MapFS{"migrations/00001_tally.sql": {Data: []byte(`-- +goose Up
 		CREATE SCHEMA tally;
 		CREATE TABLE tally.identity (event_id uuid NOT NULL, kafka_offset bigint NOT NULL, "partition" integer NOT NULL,
 			generation integer NOT NULL, topic smallint NOT NULL, content_hash bytea NOT NULL) PARTITION BY LIST (generation);

@@ -33,13 +33,7 @@ func (*Projection) Definition() projections.Definition {
 }
 
 // Migrations are its table and view.
-func (*Projection) Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // The folder is embedded.
-	}
-	return files
-}
+func (*Projection) Migrations() fs.FS { return migrations }
 
 // Tables is its one table. A record has no identity but its position.
 func (*Projection) Tables() []postgres.Table {

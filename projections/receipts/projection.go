@@ -31,13 +31,7 @@ func (*Projection) Definition() projections.Definition {
 }
 
 // Migrations are its tables and views.
-func (*Projection) Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // The folder is embedded.
-	}
-	return files
-}
+func (*Projection) Migrations() fs.FS { return migrations }
 
 // Tables are its tables. Rows that later events change leave room on their page, so that their indexes stay untouched: no
 // index holds a column that changes with each event. Every index but the key is partial, so that it is of no use for finding

@@ -3,11 +3,7 @@ package receipts
 import (
 	"context"
 	"encoding/json"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
@@ -81,37 +77,23 @@ const refundColumns = `ledger, refund_id, payment_id, merchant_id, asset_code, a
 
 // GetPayment gives a payment, or ErrNotFound.
 func GetPayment(ctx context.Context, db postgres.Querier, ledger, paymentID string) (Payment, error) {
-	return one[Payment](ctx, db, "the payment "+paymentID, `SELECT `+paymentColumns+`
+	return postgres.One[Payment](ctx, db, "the payment "+paymentID, `SELECT `+paymentColumns+`
 		FROM books.payments WHERE ledger = $1 AND payment_id = $2`, ledger, paymentID)
 }
 
 // GetReceipt gives a receipt, or ErrNotFound. Where several payments have the same receipt_id it is the one issued last.
 func GetReceipt(ctx context.Context, db postgres.Querier, ledger, receiptID string) (Receipt, error) {
-	return one[Receipt](ctx, db, "the receipt "+receiptID, `SELECT `+receiptColumns+`
+	return postgres.One[Receipt](ctx, db, "the receipt "+receiptID, `SELECT `+receiptColumns+`
 		FROM books.receipts WHERE ledger = $1 AND receipt_id = $2 ORDER BY issued_at DESC, payment_id DESC LIMIT 1`, ledger, receiptID)
-}
-
-// Cursor is the place of the last row of a page, in lists that are ordered by time and id.
-type Cursor struct {
-	At time.Time
-	ID string
-}
-
-// pageFrom is the place from which a list with the latest first starts.
-func pageFrom(after *Cursor) (at any, id string) {
-	if after == nil {
-		return "infinity", ""
-	}
-	return after.At, after.ID
 }
 
 // ListReceipts gives a user's receipts, the latest first; after goes on behind a page's last receipt (its IssuedAt and
 // PaymentID).
 func ListReceipts(
-	ctx context.Context, db postgres.Querier, ledger, userID string, after *Cursor, limit int,
+	ctx context.Context, db postgres.Querier, ledger, userID string, after *postgres.Cursor, limit int,
 ) ([]Receipt, error) {
-	at, id := pageFrom(after)
-	return list[Receipt](ctx, db, "the receipts of "+userID, `SELECT `+receiptColumns+`
+	at, id := after.From()
+	return postgres.List[Receipt](ctx, db, "the receipts of "+userID, `SELECT `+receiptColumns+`
 		FROM books.receipts WHERE ledger = $1 AND user_id = $2 AND issued_at <= $3 AND (issued_at, payment_id) < ($3, $4)
 		ORDER BY issued_at DESC, payment_id DESC LIMIT $5`, ledger, userID, at, id, limit)
 }
@@ -119,45 +101,16 @@ func ListReceipts(
 // ListPayments gives a merchant's posted payments, the latest first; after goes on behind a page's last payment (its
 // PostedAt and PaymentID).
 func ListPayments(
-	ctx context.Context, db postgres.Querier, ledger, merchantID string, after *Cursor, limit int,
+	ctx context.Context, db postgres.Querier, ledger, merchantID string, after *postgres.Cursor, limit int,
 ) ([]Payment, error) {
-	at, id := pageFrom(after)
-	return list[Payment](ctx, db, "the payments of "+merchantID, `SELECT `+paymentColumns+`
+	at, id := after.From()
+	return postgres.List[Payment](ctx, db, "the payments of "+merchantID, `SELECT `+paymentColumns+`
 		FROM books.payments WHERE ledger = $1 AND merchant_id = $2 AND posted_at <= $3 AND (posted_at, payment_id) < ($3, $4)
 		ORDER BY posted_at DESC, payment_id DESC LIMIT $5`, ledger, merchantID, at, id, limit)
 }
 
 // ListRefunds gives a payment's refunds, the earliest first; at most 1,000.
 func ListRefunds(ctx context.Context, db postgres.Querier, ledger, paymentID string) ([]Refund, error) {
-	return list[Refund](ctx, db, "the refunds of "+paymentID, `SELECT `+refundColumns+`
+	return postgres.List[Refund](ctx, db, "the refunds of "+paymentID, `SELECT `+refundColumns+`
 		FROM books.refunds WHERE ledger = $1 AND payment_id = $2 ORDER BY occurred_at, refund_id LIMIT 1000`, ledger, paymentID)
-}
-
-// one reads a row into a struct whose fields are in the columns' order.
-func one[T any](ctx context.Context, db postgres.Querier, what, sql string, arguments ...any) (T, error) {
-	var row T
-	rows, err := db.Query(ctx, sql, arguments...)
-	if err == nil {
-		row, err = pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[T])
-	}
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return row, fmt.Errorf("%s: %w", what, ErrNotFound)
-	case err != nil:
-		return row, fmt.Errorf("read %s: %w", what, err)
-	default:
-		return row, nil
-	}
-}
-
-func list[T any](ctx context.Context, db postgres.Querier, what, sql string, arguments ...any) ([]T, error) {
-	rows, err := db.Query(ctx, sql, arguments...)
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", what, err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", what, err)
-	}
-	return all, nil
 }

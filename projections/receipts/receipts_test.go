@@ -1,7 +1,6 @@
 package receipts
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strconv"
@@ -9,7 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -28,40 +26,9 @@ func TestMain(m *testing.M) { stacktest.Main(m) }
 
 func views() []string { return []string{"payments", "receipts", "refunds", "repeated_transactions"} }
 
-// example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
-func example(t testing.TB, n int, line string) *ledger.Event {
-	t.Helper()
-	at, rest, _ := strings.Cut(line, " ")
-	name, data, _ := strings.Cut(rest, " ")
-	var fields struct {
-		PaymentID string `json:"payment_id"`
-	}
-	require.NoError(t, json.Unmarshal([]byte(data), &fields), line)
-	doc := fmt.Sprintf(`{"specversion": "1.0", "id": "00000000-0000-0000-0000-%012d", "source": "urn:test",
-		"type": "tributary.payment.%s.v1", "time": "2026-03-01T%s:00Z", "subject": %q, "data": %s}`, n+1, name, at, fields.PaymentID, data)
-	event, invalid := ledger.DecodeJSON([]byte(doc), ledger.Strict)
-	require.Nil(t, invalid, line)
-	return event
-}
-
-// testdata/histories has the events of some payments, and below them the books. Each history is played forwards, an event a
-// batch, and backwards.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	p := foldtest.NewPlayer(t, New(), views()...)
-	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
-		t.Helper()
-		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
-		events := make([]*ledger.Event, len(lines))
-		for n, line := range lines {
-			events[n] = example(t, n, line)
-		}
-		books := p.Play(t, slices.Chunk(events, len(events)))
-		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "an event a batch")
-		slices.Reverse(events)
-		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "backwards")
-		return books
-	})
+	foldtest.Histories(t, "payment.", foldtest.NewPlayer(t, New(), views()...).Play)
 }
 
 // history draws events of a few payments; amounts, times, ids and refunds collide.
@@ -239,10 +206,10 @@ func TestReads(t *testing.T) {
 	first, err := ListReceipts(t.Context(), pool, "main", "10001", nil, 2)
 	require.NoError(t, err)
 	require.Equal(t, []string{"inv-508001", "inv-504001"}, []string{first[0].PaymentID, first[1].PaymentID})
-	second, err := ListReceipts(t.Context(), pool, "main", "10001", &Cursor{first[1].IssuedAt, first[1].PaymentID}, 2)
+	second, err := ListReceipts(t.Context(), pool, "main", "10001", &postgres.Cursor{At: first[1].IssuedAt, ID: first[1].PaymentID}, 2)
 	require.NoError(t, err)
 	require.Len(t, second, 1)
-	payments, err := ListPayments(t.Context(), pool, "main", "retail", &Cursor{first[0].IssuedAt, first[0].PaymentID}, 10)
+	payments, err := ListPayments(t.Context(), pool, "main", "retail", &postgres.Cursor{At: first[0].IssuedAt, ID: first[0].PaymentID}, 10)
 	require.NoError(t, err)
 	require.Len(t, payments, 2)
 	refunds, err := ListRefunds(t.Context(), pool, "main", "inv-500001")

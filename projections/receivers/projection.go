@@ -29,13 +29,7 @@ func (*Projection) Definition() projections.Definition {
 }
 
 // Migrations are its tables and views.
-func (*Projection) Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // The folder is embedded.
-	}
-	return files
-}
+func (*Projection) Migrations() fs.FS { return migrations }
 
 // Tables are its tables. Later events change most rows: there is room for that on their pages, and no index holds a column
 // that changes with each event. Every index but the key is partial, so that the planner never takes it for finding a key.

@@ -2,11 +2,7 @@ package receivers
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
@@ -60,56 +56,23 @@ const paymentColumns = `ledger, receiver_id, txid, vout, state, asset_code, amou
 
 // Get gives a receiver, or ErrNotFound.
 func Get(ctx context.Context, db postgres.Querier, ledger, receiverID string) (Receiver, error) {
-	rows, err := db.Query(ctx, `SELECT `+receiverColumns+` FROM books.receivers WHERE ledger = $1 AND receiver_id = $2`,
-		ledger, receiverID)
-	if err != nil {
-		return Receiver{}, fmt.Errorf("read the receiver %s: %w", receiverID, err)
-	}
-	found, err := pgx.CollectExactlyOneRow(rows, pgx.RowToStructByPos[Receiver])
-	switch {
-	case errors.Is(err, pgx.ErrNoRows):
-		return found, fmt.Errorf("the receiver %s: %w", receiverID, ErrNotFound)
-	case err != nil:
-		return found, fmt.Errorf("read the receiver %s: %w", receiverID, err)
-	}
-	return found, nil
+	return postgres.One[Receiver](ctx, db, "the receiver "+receiverID, `SELECT `+receiverColumns+`
+		FROM books.receivers WHERE ledger = $1 AND receiver_id = $2`, ledger, receiverID)
 }
 
 // ListPayments gives a receiver's payments, by txid and vout; at most 1,000.
 func ListPayments(ctx context.Context, db postgres.Querier, ledger, receiverID string) ([]Payment, error) {
-	return list[Payment](ctx, db, "the payments of "+receiverID, `SELECT `+paymentColumns+` FROM books.receiver_payments
+	return postgres.List[Payment](ctx, db, "the payments of "+receiverID, `SELECT `+paymentColumns+` FROM books.receiver_payments
 		WHERE ledger = $1 AND receiver_id = $2 ORDER BY txid, vout LIMIT 1000`, ledger, receiverID)
-}
-
-// Cursor is the place of the last row of a page.
-type Cursor struct {
-	At time.Time
-	ID string
 }
 
 // List gives the receivers that a merchant created, the latest first; after goes on behind a page's last receiver (its
 // CreatedAt and ReceiverID).
 func List(
-	ctx context.Context, db postgres.Querier, ledger, merchantID string, after *Cursor, limit int,
+	ctx context.Context, db postgres.Querier, ledger, merchantID string, after *postgres.Cursor, limit int,
 ) ([]Receiver, error) {
-	var at any = "infinity"
-	id := ""
-	if after != nil {
-		at, id = after.At, after.ID
-	}
-	return list[Receiver](ctx, db, "the receivers of "+merchantID, `SELECT `+receiverColumns+`
+	at, id := after.From()
+	return postgres.List[Receiver](ctx, db, "the receivers of "+merchantID, `SELECT `+receiverColumns+`
 		FROM books.receivers WHERE ledger = $1 AND merchant_id = $2 AND created_at <= $3 AND (created_at, receiver_id) < ($3, $4)
 		ORDER BY created_at DESC, receiver_id DESC LIMIT $5`, ledger, merchantID, at, id, limit)
-}
-
-func list[T any](ctx context.Context, db postgres.Querier, what, sql string, arguments ...any) ([]T, error) {
-	rows, err := db.Query(ctx, sql, arguments...)
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", what, err)
-	}
-	all, err := pgx.CollectRows(rows, pgx.RowToStructByPos[T])
-	if err != nil {
-		return nil, fmt.Errorf("list %s: %w", what, err)
-	}
-	return all, nil
 }

@@ -1,14 +1,11 @@
 package receivers
 
 import (
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/datadriven"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -27,40 +24,9 @@ import (
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
 
-// example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
-func example(t testing.TB, n int, line string) *ledger.Event {
-	t.Helper()
-	at, rest, _ := strings.Cut(line, " ")
-	name, data, _ := strings.Cut(rest, " ")
-	var fields struct {
-		ReceiverID string `json:"receiver_id"`
-	}
-	require.NoError(t, json.Unmarshal([]byte(data), &fields), line)
-	doc := fmt.Sprintf(`{"specversion": "1.0", "id": "00000000-0000-0000-0000-%012d", "source": "urn:test",
-		"type": "tributary.receiver.%s.v1", "time": "2026-03-01T%s:00Z", "subject": %q, "data": %s}`, n+1, name, at, fields.ReceiverID, data)
-	event, invalid := ledger.DecodeJSON([]byte(doc), ledger.Strict)
-	require.Nil(t, invalid, line)
-	return event
-}
-
-// testdata/histories has the events of some receivers, and below them the books. Each history is played forwards, an event a
-// batch, and backwards.
 func TestHistories(t *testing.T) {
 	t.Parallel()
-	p := foldtest.NewPlayer(t, New(), "receivers", "receiver_payments")
-	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
-		t.Helper()
-		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
-		events := make([]*ledger.Event, len(lines))
-		for n, line := range lines {
-			events[n] = example(t, n, line)
-		}
-		books := p.Play(t, slices.Chunk(events, len(events)))
-		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "an event a batch")
-		slices.Reverse(events)
-		require.Equal(t, books, p.Play(t, slices.Chunk(events, 1)), "backwards")
-		return books
-	})
+	foldtest.Histories(t, "receiver.", foldtest.NewPlayer(t, New(), "receivers", "receiver_payments").Play)
 }
 
 // history draws events of a few receivers; amounts, times and outputs collide.
@@ -268,7 +234,7 @@ func TestReads(t *testing.T) {
 	first, err := List(t.Context(), pool, "main", "m-1", nil, 2)
 	require.NoError(t, err)
 	require.Equal(t, []string{"rcv-201", "rcv-101"}, []string{first[0].ReceiverID, first[1].ReceiverID})
-	second, err := List(t.Context(), pool, "main", "m-1", &Cursor{*first[1].CreatedAt, first[1].ReceiverID}, 2)
+	second, err := List(t.Context(), pool, "main", "m-1", &postgres.Cursor{At: *first[1].CreatedAt, ID: first[1].ReceiverID}, 2)
 	require.NoError(t, err)
 	require.Len(t, second, 1)
 }

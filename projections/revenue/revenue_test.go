@@ -2,7 +2,6 @@ package revenue
 
 import (
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"time"
 
 	"github.com/ClickHouse/ch-go/proto"
-	"github.com/cockroachdb/datadriven"
 	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
@@ -23,26 +21,6 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
-
-// example is an event of testdata, a line: time, type without its prefix, data. Ids follow from the line's number.
-func example(t testing.TB, n int, line string) *ledger.Event {
-	t.Helper()
-	at, rest, _ := strings.Cut(line, " ")
-	name, data, _ := strings.Cut(rest, " ")
-	var fields map[string]any
-	require.NoError(t, json.Unmarshal([]byte(data), &fields), line)
-	subject := fields["payment_id"]
-	for _, field := range []string{"receiver_id", "plugin_id"} {
-		if id, ok := fields[field]; ok {
-			subject = id
-		}
-	}
-	doc := fmt.Sprintf(`{"specversion": "1.0", "id": "00000000-0000-0000-0000-%012d", "source": "urn:test",
-		"type": "tributary.%s.v1", "time": %q, "subject": %q, "data": %s}`, n+1, name, at, subject, data)
-	event, invalid := ledger.DecodeJSON([]byte(doc), ledger.Strict)
-	require.Nil(t, invalid, line)
-	return event
-}
 
 // player plays many histories into one database, each into a ledger of its own.
 type player struct {
@@ -82,24 +60,10 @@ func (p *player) play(t testing.TB, batches iter.Seq[[]*ledger.Event]) string {
 	return out.String()
 }
 
-// testdata/histories has the events of some owners, and below them the books. Each history is played forwards, an event a
-// batch, and backwards, with copies.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	p := &player{books: newBooks(t)}
-	datadriven.RunTest(t, "testdata/histories", func(t *testing.T, d *datadriven.TestData) string {
-		t.Helper()
-		lines := strings.Split(strings.TrimSpace(d.Input), "\n")
-		events := make([]*ledger.Event, len(lines))
-		for n, line := range lines {
-			events[n] = example(t, n, line)
-		}
-		seen := p.play(t, slices.Chunk(events, len(events)))
-		require.Equal(t, seen, p.play(t, slices.Chunk(events, 1)), "an event a batch")
-		slices.Reverse(events)
-		require.Equal(t, seen, p.play(t, slices.Chunk(slices.Concat(events, events), 2)), "backwards, and again")
-		return seen
-	})
+	foldtest.Histories(t, "", p.play)
 }
 
 // history draws events of all types, of few owners and posts.

@@ -9,11 +9,5 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations are goose files, to be applied after those of every projection.
-func Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // The folder is embedded.
-	}
-	return files
-}
+// Migrations are goose files in a folder migrations, to be applied after those of every projection.
+func Migrations() fs.FS { return migrations }

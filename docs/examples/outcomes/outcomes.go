@@ -33,13 +33,7 @@ func (Projection) Definition() projections.Definition {
 }
 
 // Migrations are its tables' parents and its view.
-func (Projection) Migrations() fs.FS {
-	files, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		panic(err) // The folder is embedded.
-	}
-	return files
-}
+func (Projection) Migrations() fs.FS { return migrations }
 
 // Tables are those with rows per generation; the store makes the leaves.
 func (Projection) Tables() []postgres.Table {
