@@ -8,6 +8,7 @@ import (
 	"net"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -108,6 +109,16 @@ func (a *Admin) StartOffsets(ctx context.Context, topics ...string) (map[TopicPa
 // read all. Control records and aborted ones count. Of all the ledger's topics when none is named.
 func (a *Admin) EndOffsets(ctx context.Context, topics ...string) (map[TopicPartition]int64, error) {
 	return a.offsets(ctx, "end", a.client.ListCommittedOffsets, topics)
+}
+
+// OffsetsAt are the offsets of the first records that were recorded at a time or later; a partition's end where there is none.
+// Where writers set the times (see RecordedAt), records behind it may still be earlier. Of all the ledger's topics when none
+// is named.
+func (a *Admin) OffsetsAt(ctx context.Context, at time.Time, topics ...string) (map[TopicPartition]int64, error) {
+	after := func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error) {
+		return a.client.ListOffsetsAfterMilli(ctx, max(0, at.UnixMilli()), topics...)
+	}
+	return a.offsets(ctx, "offsets by time", after, topics)
 }
 
 type listing func(ctx context.Context, topics ...string) (kadm.ListedOffsets, error)

@@ -24,6 +24,7 @@ type reader struct {
 	decompressor kgo.Decompressor
 	expect       map[string]TopicID
 	patience     time.Duration
+	pieceBytes   int
 
 	mu      sync.Mutex
 	leaders map[TopicPartition]leader

@@ -33,6 +33,9 @@ type Range struct {
 	Patience time.Duration
 	// AtOnce is how many partitions are read at the same time; when 0, two for each core.
 	AtOnce int
+
+	// pieceBytes is how large a piece should be once it is uncompressed; readBytes when 0.
+	pieceBytes int
 }
 
 // Batch is what was read of one partition in one piece.
@@ -60,6 +63,7 @@ func ReadRange(ctx context.Context, config Config, part Range, fn func(context.C
 	}
 	defer r.client.Close()
 	r.expect, r.patience = part.Expect, cmp.Or(part.Patience, readPatience)
+	r.pieceBytes = cmp.Or(part.pieceBytes, readBytes)
 	if err := r.refresh(ctx, part.topics()...); err != nil {
 		return err
 	}
@@ -137,13 +141,13 @@ func (r *reader) readPartition(
 	pieces := make(chan Batch, 1)
 	group.Go(func() error {
 		defer close(pieces)
-		fetchBytes := readFetchBytesFirst
+		fetchBytes := min(readFetchBytesFirst, r.pieceBytes)
 		for next := from; next < to; {
 			batch, err := r.fetch(ctx, span{TopicPartition: p, next: next, to: to, fetchBytes: fetchBytes})
 			if err != nil {
 				return err
 			}
-			next, fetchBytes = batch.Next, nextFetchBytes(fetchBytes, batch)
+			next, fetchBytes = batch.Next, nextFetchBytes(fetchBytes, r.pieceBytes, batch)
 			select {
 			case pieces <- batch:
 			case <-ctx.Done():
@@ -164,12 +168,12 @@ func (r *reader) readPartition(
 }
 
 // nextFetchBytes adapts a fetch to how well the records compress, for that may be a hundredfold.
-func nextFetchBytes(now int, batch Batch) int {
+func nextFetchBytes(now, pieceBytes int, batch Batch) int {
 	size := 1
 	for i := range batch.Records {
 		size += batch.Records[i].Bytes
 	}
-	return min(max(int(int64(now)*readBytes/int64(size)), readFetchBytesLeast), 2*now, readFetchBytesMost)
+	return min(max(int(int64(now)*int64(pieceBytes)/int64(size)), readFetchBytesLeast), 2*now, readFetchBytesMost)
 }
 
 // span is what to ask of a partition: what is at next, before to, of so many bytes as sent.
