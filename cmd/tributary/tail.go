@@ -46,7 +46,8 @@ is no valid event they look at what it claims to be.`,
 	set := command.Flags()
 	set.StringSliceVar(&flags.filter.types, "type", nil, "only these types, such as payment.posted or 'payment.*'")
 	set.StringSliceVar(&flags.filter.subjects, "subject", nil, "only what is about these: a payment's id, a receiver's, …")
-	set.StringSliceVar(&flags.filter.accounts, "account", nil, "only events that post to these accounts; one that ends with a colon is a prefix")
+	set.StringSliceVar(&flags.filter.accounts, "account", nil,
+		"only events that post to these accounts; with a colon at its end it is a prefix")
 	set.StringSliceVar(&flags.filter.ledgers, "ledger", nil, "only these ledgers")
 	set.StringSliceVar(&flags.filter.sources, "source", nil, "only these producers")
 	set.StringSliceVar(&flags.filter.ids, "id", nil, "only events with these ids")

@@ -129,5 +129,5 @@ func (t *tailer) markRange(
 			return time.Unix(1<<40, 0), err //nolint:mnd // later than anything
 		}
 	}
-	return unread, err //nolint:wrapcheck // it says where it was
+	return unread, err
 }

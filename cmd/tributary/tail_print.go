@@ -72,7 +72,7 @@ func (p *tailPrinter) add(record *eventlog.Record) {
 	}
 	line := tailLine{at: record.RecordedAt}
 	line.cells[tailTime] = p.clock(record.RecordedAt)
-	line.cells[tailPosition] = record.Position.String()
+	line.cells[tailPosition] = record.String()
 	if event := record.Event; event != nil {
 		short := shortType(string(event.Type))
 		line.cells[tailType], line.colour = short, typeColour(short)
@@ -243,7 +243,7 @@ func (l *lineLayout) put(c colour, cell string, room int, right bool) {
 	l.gap = behind + between
 }
 
-// breakLine goes on on a line of its own, if there is something to go on with.
+// breakLine begins a line, if there is something to go on with.
 func (l *lineLayout) breakLine(more bool) {
 	if more {
 		l.text.WriteString("\n" + narrowIndent)
@@ -313,7 +313,7 @@ type jsonHeader struct {
 
 // document is a record as --json prints it, with a line's end.
 func (p *tailPrinter) document(record *eventlog.Record) []byte {
-	doc := append([]byte(`{"position":`), asJSON(record.Position.String())...)
+	doc := append([]byte(`{"position":`), asJSON(record.String())...)
 	doc = append(append(doc, `,"recorded_at":`...), asJSON(record.RecordedAt)...)
 	if event := record.Event; event != nil {
 		doc = ledger.AppendJSON(append(doc, `,"event":`...), event)

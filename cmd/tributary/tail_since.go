@@ -37,8 +37,8 @@ func parseSince(text string, now time.Time) (sinceWhen, error) {
 	if ago, ok := parseAgo(text); ok {
 		return sinceWhen{at: now.Add(-ago)}, nil
 	}
-	return sinceWhen{}, usagef("--since %q is no time (2026-03-02, 2026-03-02T08:00:00Z), time span (90m, 7d), position (payments/3@1042) or start",
-		text)
+	return sinceWhen{}, usagef(
+		"--since %q is no time (2026-03-02, 2026-03-02T08:00:00Z), time span (90m, 7d), position (payments/3@1042) or start", text)
 }
 
 // parseAgo reads a duration, which may be in days.

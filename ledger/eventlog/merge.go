@@ -136,11 +136,11 @@ func CompareRecorded(a, b *Record) int {
 // streamHeap has the stream with the earliest record on top.
 type streamHeap []*stream
 
-func (h streamHeap) Len() int { return len(h) }
-func (h streamHeap) Less(i, j int) bool {
-	return CompareRecorded(&h[i].records[0], &h[j].records[0]) < 0
+func (h *streamHeap) Len() int { return len(*h) }
+func (h *streamHeap) Less(i, j int) bool {
+	return CompareRecorded(&(*h)[i].records[0], &(*h)[j].records[0]) < 0
 }
-func (h streamHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *streamHeap) Swap(i, j int) { (*h)[i], (*h)[j] = (*h)[j], (*h)[i] }
 
 // Push is heap.Interface's; streams are only taken away.
 func (h *streamHeap) Push(x any) {
