@@ -71,6 +71,21 @@ func Event(t *rapid.T, options ...Option) *ledger.Event {
 	return e
 }
 
+// History draws up to a dozen events of one ledger that refer to the same payments, merchants and sites, and collide: in amounts, in
+// transactions, in times. Each has an id of its own. types are those to draw; none means all.
+func History(t *rapid.T, types ...ledger.Type) []*ledger.Event {
+	const most = 12
+	events := make([]*ledger.Event, rapid.IntRange(1, most).Draw(t, "events"))
+	for i := range events {
+		events[i] = Event(t, OfType(types...), Repeats(), InLedger("main"))
+		events[i].ID = uuid.UUID{15: byte(i + 1)}
+		if rapid.Bool().Draw(t, "at the same time") {
+			events[i].Time = time.Unix(1_700_000_000, 0).UTC()
+		}
+	}
+	return events
+}
+
 // message fills the fields of a message, each by its rule.
 func (d *drawer) message(m protoreflect.Message) {
 	if money, ok := m.Interface().(*eventsv1.Money); ok {

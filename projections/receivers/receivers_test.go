@@ -1,7 +1,6 @@
 package receivers
 
 import (
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,15 +37,7 @@ func history(t *rapid.T) []*ledger.Event {
 		}
 	}
 	require.Len(t, types, 7)
-	events := make([]*ledger.Event, rapid.IntRange(1, 12).Draw(t, "events"))
-	for i := range events {
-		events[i] = ledgertest.Event(t, ledgertest.OfType(types...), ledgertest.Repeats(), ledgertest.InLedger("main"))
-		events[i].ID = uuid.UUID{15: byte(i + 1)}
-		if rapid.Bool().Draw(t, "at the same time") {
-			events[i].Time = time.Unix(1_700_000_000, 0).UTC()
-		}
-	}
-	return events
+	return ledgertest.History(t, types...)
 }
 
 // table is what the store does, without the store.
@@ -107,22 +98,10 @@ func TestOrderNeverShows(t *testing.T) {
 	})
 }
 
-// The same through the store: any order, any partitions, any batches, events twice.
+// The same through the store.
 func TestOrderNeverShowsInPostgres(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("short")
-	}
-	p := foldtest.NewPlayer(t, New(), "receivers", "receiver_payments")
-	rapid.Check(t, func(rt *rapid.T) {
-		events := history(rt)
-		straight := p.Play(t, slices.Chunk(events, len(events)))
-		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
-		shuffled := p.Play(t, slices.Chunk(order, rapid.IntRange(1, 4).Draw(rt, "batch")))
-		if straight != shuffled {
-			rt.Fatalf("in one batch:\n%s\nshuffled:\n%s", straight, shuffled)
-		}
-	})
+	foldtest.OrderNeverShows(t, history, foldtest.NewPlayer(t, New(), "receivers", "receiver_payments").Play)
 }
 
 // What validation lets through fits every column, however large it is, and is read back.

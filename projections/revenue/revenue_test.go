@@ -66,19 +66,6 @@ func TestHistories(t *testing.T) {
 	foldtest.Histories(t, "", p.play)
 }
 
-// history draws events of all types, of few owners and posts.
-func history(t *rapid.T) []*ledger.Event {
-	events := make([]*ledger.Event, rapid.IntRange(1, 12).Draw(t, "events"))
-	for i := range events {
-		events[i] = ledgertest.Event(t, ledgertest.Repeats(), ledgertest.InLedger("main"))
-		events[i].ID = uuid.UUID{15: byte(i + 1)}
-		if rapid.Bool().Draw(t, "at the same time") {
-			events[i].Time = time.Unix(1_700_000_000, 0).UTC()
-		}
-	}
-	return events
-}
-
 // The same through the store: any order, any partitions, any batches, events twice.
 func TestOrderNeverShows(t *testing.T) {
 	t.Parallel()
@@ -90,7 +77,7 @@ func TestOrderNeverShows(t *testing.T) {
 		batch         int
 	}
 	plays := rapid.Custom(func(rt *rapid.T) play {
-		events := history(rt)
+		events := ledgertest.History(rt)
 		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
 		return play{events, order, rapid.IntRange(2, 6).Draw(rt, "batch")}
 	})
@@ -108,7 +95,7 @@ func TestFoldIsPure(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := New()
 		var records []eventlog.Record
-		for i, event := range history(t) {
+		for i, event := range ledgertest.History(t) {
 			if record := foldtest.Record(event, 0, int64(i)); p.Counts(&record) {
 				records = append(records, record)
 			}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/datadriven"
 	"github.com/stretchr/testify/require"
+	"pgregory.net/rapid"
 
 	"github.com/tributary-ledger/tributary/ledger"
 )
@@ -32,6 +33,23 @@ func Histories(t *testing.T, prefix string, play func(testing.TB, iter.Seq[[]*le
 		slices.Reverse(events)
 		require.Equal(t, books, play(t, slices.Chunk(slices.Concat(events, events), 2)), "backwards, and again")
 		return books
+	})
+}
+
+// OrderNeverShows plays what history draws in one batch, and then in any order, on any partitions, in any batches, an event twice: the
+// books must be the same.
+func OrderNeverShows(
+	t *testing.T, history func(*rapid.T) []*ledger.Event, play func(testing.TB, iter.Seq[[]*ledger.Event]) string,
+) {
+	t.Helper()
+	rapid.Check(t, func(rt *rapid.T) {
+		events := history(rt)
+		straight := play(t, slices.Chunk(events, len(events)))
+		order := rapid.Permutation(slices.Concat(events, events[:1])).Draw(rt, "order")
+		shuffled := play(t, slices.Chunk(order, rapid.IntRange(1, 4).Draw(rt, "batch")))
+		if straight != shuffled {
+			rt.Fatalf("in one batch:\n%s\nshuffled:\n%s", straight, shuffled)
+		}
 	})
 }
 
