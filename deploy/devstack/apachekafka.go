@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -48,10 +49,13 @@ type brokerPorts struct {
 	client, internal, controller int
 }
 
+// clusterTimeout bounds a start: some Java machines that share two busy cores with a whole test suite.
+const clusterTimeout = 2 * startTimeout
+
 // StartApacheKafka installs Apache Kafka if need be, formats the data on the first start, and returns when all brokers answer and know
 // each other. ctx bounds the start alone. It fails where ApacheKafkaHere does.
 func StartApacheKafka(ctx context.Context, config ApacheKafkaConfig) (*ApacheKafka, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
 	defer cancel()
 	k, err := prepareApacheKafka(ctx, config)
 	if err != nil {
@@ -118,24 +122,35 @@ func (k *ApacheKafka) place(ctx context.Context, first int) error {
 	return nil
 }
 
-// launch starts all brokers together, for none answers before most of them can vote.
+// launch starts all brokers together, for none answers before most of them can vote. Its error tells of each broker that failed: the first
+// to give up is rarely the one to blame.
 func (k *ApacheKafka) launch(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	for _, b := range k.brokers {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(k.brokers))
+	var group sync.WaitGroup
+	for i, b := range k.brokers {
 		b.launch = func(ctx context.Context) (*process, error) { return k.launchBroker(ctx, b, 1) }
-		group.Go(func() error {
-			if err := k.format(ctx, b); err != nil {
-				return err
+		group.Go(func() {
+			if errs[i] = k.firstStart(ctx, b); errs[i] != nil {
+				cancel()
 			}
-			child, err := k.launchBroker(ctx, b, len(k.brokers))
-			if err != nil {
-				return err
-			}
-			b.start(ctx, child)
-			return nil
 		})
 	}
-	return group.Wait()
+	group.Wait()
+	return errors.Join(errs...)
+}
+
+func (k *ApacheKafka) firstStart(ctx context.Context, b *Broker) error {
+	if err := k.format(ctx, b); err != nil {
+		return err
+	}
+	child, err := k.launchBroker(ctx, b, len(k.brokers))
+	if err != nil {
+		return err
+	}
+	b.start(ctx, child)
+	return nil
 }
 
 // format writes the broker's properties and, unless it has been done, prepares its data.
@@ -160,7 +175,7 @@ func (k *ApacheKafka) format(ctx context.Context, b *Broker) error {
 
 // launchBroker starts a broker and returns when it answers and sees so many brokers at least, itself among them.
 func (k *ApacheKafka) launchBroker(ctx context.Context, b *Broker, sees int) (*process, error) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
 	defer cancel()
 	dir := k.dir(b)
 	command := k.jvm(ctx, dir, "kafka.Kafka", filepath.Join(dir, brokerProperties))

@@ -48,17 +48,11 @@ func StartClickHouse(ctx context.Context, options ClickHouseOptions) (*ClickHous
 	if err != nil {
 		return nil, err
 	}
-	if options.Home, err = filepath.Abs(options.Home); err != nil {
-		return nil, fmt.Errorf("placing ClickHouse's data: %w", err)
-	}
-	if err := os.MkdirAll(options.Home, 0o700); err != nil {
-		return nil, fmt.Errorf("making ClickHouse's folder: %w", err)
-	}
-	unlock, err := lockTry(filepath.Join(options.Home, "lock"))
+	home, unlock, err := claim("ClickHouse", options.Home, mkdirClosed)
 	if err != nil {
-		return nil, fmt.Errorf("the ClickHouse data in %s is in use, stop the other process first or choose another folder: %w",
-			options.Home, err)
+		return nil, err
 	}
+	options.Home = home
 	c := &ClickHouse{childServer: childServer{name: "ClickHouse", unlock: unlock, revive: options.Logger}, options: options}
 	if err := c.firstStart(ctx, library); err != nil {
 		unlock()

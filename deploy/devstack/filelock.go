@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -14,6 +15,26 @@ var errLocked = errors.New("locked by another process")
 
 // pollEvery is how often we look again where the system offers nothing to wait on.
 const pollEvery = 20 * time.Millisecond
+
+// claim makes a server's folder with mkdir, and keeps other processes out of it until unlock.
+func claim(server, dir string, mkdir func(string) error) (home string, unlock func(), err error) {
+	home, err = filepath.Abs(dir)
+	if err != nil || dir == "" {
+		return "", nil, fmt.Errorf("%s needs a data folder: %w", server, errors.Join(err, os.ErrInvalid))
+	}
+	if err := mkdir(home); err != nil {
+		return "", nil, fmt.Errorf("making %s's data folder: %w", server, err)
+	}
+	if unlock, err = lockTry(filepath.Join(home, "lock")); err != nil {
+		return "", nil, fmt.Errorf("the %s data in %s is in use, stop the other process first or choose another folder: %w", server, home, err)
+	}
+	return home, unlock, nil
+}
+
+// mkdirClosed makes a folder for ourselves.
+func mkdirClosed(dir string) error {
+	return os.MkdirAll(dir, 0o700) //nolint:wrapcheck // names the folder
+}
 
 // lockTry takes the lock at path at once, or fails with errLocked. The file stays behind, unlocked: removing it would race.
 func lockTry(path string) (unlock func(), err error) {

@@ -34,12 +34,9 @@ type Kafka struct {
 func OpenKafka(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*Kafka, error) {
 	unlock := func() {}
 	if config.Dir != "" {
-		if err := os.MkdirAll(config.Dir, 0o700); err != nil {
-			return nil, fmt.Errorf("making Kafka's data folder: %w", err)
-		}
 		var err error
-		if unlock, err = lockTry(filepath.Join(config.Dir, "lock")); err != nil {
-			return nil, fmt.Errorf("the Kafka data in %s is in use, stop the other process first or choose another folder: %w", config.Dir, err)
+		if config.Dir, unlock, err = claim("Kafka", config.Dir, mkdirClosed); err != nil {
+			return nil, err
 		}
 	}
 	cluster, err := newCluster(ctx, config, logger)

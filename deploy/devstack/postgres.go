@@ -65,16 +65,11 @@ func StartPostgres(ctx context.Context, options PostgresOptions) (*Postgres, err
 	if err != nil {
 		return nil, err
 	}
-	if options.Home, err = filepath.Abs(options.Home); err != nil {
-		return nil, fmt.Errorf("placing Postgres's data: %w", err)
-	}
-	if err := mkdirOpen(options.Home); err != nil {
+	home, unlock, err := claim("Postgres", options.Home, mkdirOpen)
+	if err != nil {
 		return nil, err
 	}
-	unlock, err := lockTry(filepath.Join(options.Home, "lock"))
-	if err != nil {
-		return nil, fmt.Errorf("the Postgres data in %s is in use, stop the other process first or choose another folder: %w", options.Home, err)
-	}
+	options.Home = home
 	p := &Postgres{options: options, binaries: installed, unlock: unlock}
 	if err := p.firstStart(ctx); err != nil {
 		unlock()

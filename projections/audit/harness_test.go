@@ -161,6 +161,15 @@ func (s *stack) verify(t testing.TB, name string) audit.Projection {
 	return report.Projections[0]
 }
 
+// compared is how many rows each check looked at.
+func compared(p audit.Projection) map[string]int64 {
+	rows := map[string]int64{}
+	for _, check := range p.Checks {
+		rows[check.Name] = check.Compared
+	}
+	return rows
+}
+
 // tamper changes the tables as no projector would; it must hit as many rows as said.
 func (s *stack) tamper(t testing.TB, hit int64, sql string, arguments ...any) {
 	t.Helper()

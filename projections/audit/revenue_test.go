@@ -120,10 +120,9 @@ func TestRevenueVerifies(t *testing.T) {
 	require.Empty(t, failed(p))
 	require.EqualValues(t, 15, p.Records)
 	require.EqualValues(t, 2, p.Duplicates)
-	compared := map[string]int64{}
-	for _, check := range p.Checks {
-		require.Positive(t, check.Compared+map[string]int64{aheadCheck: 1}[check.Name], check.Name)
-		compared[check.Name] = check.Compared
+	compared := compared(p)
+	for check, rows := range compared {
+		require.Positive(t, rows+map[string]int64{aheadCheck: 1}[check], check)
 	}
 	require.EqualValues(t, 9, compared[identityCheck])
 	require.EqualValues(t, 9, compared[rowsCheck])
