@@ -1,4 +1,3 @@
-// Package views holds the SQL of views over several projections, which therefore belongs to none of them.
 package views
 
 import (
