@@ -79,6 +79,10 @@ func (a *app) unreachable(err error) error {
 }
 
 func (a *app) kafkaUnreachable(err error) error {
+	if told, ok := errors.AsType[*eventlog.UnreachableError](err); ok && told.Refused {
+		return unreachableError{fmt.Errorf("the Kafka at %s does not let us in (%w): %s",
+			a.settings.get("kafka.brokers"), rootCause(told.Cause), told.Hint)}
+	}
 	return unreachableError{fmt.Errorf("no Kafka broker answers at %s (%w): is Kafka running, and TRIBUTARY_KAFKA_BROKERS right?",
 		a.settings.get("kafka.brokers"), rootCause(err))}
 }

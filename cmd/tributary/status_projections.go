@@ -8,9 +8,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -248,14 +250,35 @@ func countMembers(ctx context.Context, config eventlog.Config, groups map[string
 	for group := range groups {
 		names = append(names, group)
 	}
-	described, err := kadm.NewClient(client).DescribeGroups(ctx, names...)
-	var partial *kadm.ShardErrors
-	if err != nil && !errors.As(err, &partial) {
+	described, err := backoff.Retry(ctx, func() (kadm.DescribedGroups, error) {
+		return describeGroups(ctx, kadm.NewClient(client), names)
+	}, backoff.WithMaxElapsedTime(patience))
+	if err != nil {
 		return nil, err //nolint:wrapcheck // the caller says what it was doing
 	}
 	counts := map[string]int{}
 	for group, projection := range groups {
 		counts[projection] = len(described[group].Members)
 	}
-	return counts, err //nolint:wrapcheck // the caller says what it was doing
+	return counts, nil
+}
+
+// describeGroups fails for good but where brokers are still to say who coordinates a group. On a cluster that never had one
+// they begin to find out when they are first asked.
+func describeGroups(ctx context.Context, client *kadm.Client, names []string) (kadm.DescribedGroups, error) {
+	described, err := client.DescribeGroups(ctx, names...)
+	for _, name := range names {
+		if group := described[name].Err; err == nil && !errors.Is(group, kerr.GroupIDNotFound) { // nobody ever joined it
+			err = group
+		}
+	}
+	for _, passing := range []error{kerr.CoordinatorNotAvailable, kerr.NotCoordinator, kerr.CoordinatorLoadInProgress} {
+		if errors.Is(err, passing) {
+			return nil, err //nolint:wrapcheck // the caller says what it was doing
+		}
+	}
+	if err != nil {
+		return nil, backoff.Permanent(err)
+	}
+	return described, nil
 }

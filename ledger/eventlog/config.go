@@ -186,3 +186,11 @@ func (l logger) Level() kgo.LogLevel {
 	}
 	return kgo.LogLevelWarn
 }
+
+// Log makes the client's errors warnings: it returns them too, or tries again, and an error is told once, by whom it ends with.
+func (l logger) Log(level kgo.LogLevel, message string, keyvals ...any) {
+	if level == kgo.LogLevelError {
+		level = kgo.LogLevelWarn
+	}
+	l.Logger.Log(level, message, keyvals...)
+}

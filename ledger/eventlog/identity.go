@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -180,24 +179,6 @@ func ExplainFetch(p TopicPartition, err error) error {
 	default:
 		return fmt.Errorf("read %s: %w", p, err)
 	}
-}
-
-// ErrUnreachable means that no broker answered.
-var ErrUnreachable = errors.New("no Kafka broker can be reached")
-
-// unreachable names the brokers and what to do; what a broker did answer is passed on as it is.
-func unreachable(c Config, doing string, err error) error {
-	if err == nil {
-		return nil
-	}
-	if _, answered := errors.AsType[*kerr.Error](err); answered {
-		return fmt.Errorf("%s: %w", doing, err)
-	}
-	hint := "is Kafka running, and TRIBUTARY_KAFKA_BROKERS right?"
-	if errors.Is(err, io.EOF) {
-		hint = "the connection was closed at once: does the broker want TLS or SASL?"
-	}
-	return fmt.Errorf("%s: %w at %v: %s: %w", doing, ErrUnreachable, c.Brokers, hint, err)
 }
 
 // joined is a cause with the client's own error behind it, on one line.
