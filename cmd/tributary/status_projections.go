@@ -274,11 +274,11 @@ func describeGroups(ctx context.Context, client *kadm.Client, names []string) (k
 	}
 	for _, passing := range []error{kerr.CoordinatorNotAvailable, kerr.NotCoordinator, kerr.CoordinatorLoadInProgress} {
 		if errors.Is(err, passing) {
-			return nil, err //nolint:wrapcheck // the caller says what it was doing
+			return nil, err
 		}
 	}
 	if err != nil {
-		return nil, backoff.Permanent(err)
+		return nil, backoff.Permanent(err) //nolint:wrapcheck // the caller says what it was doing
 	}
 	return described, nil
 }

@@ -25,38 +25,43 @@ func testAtomicWriter(t testing.TB, config Config, id string) *AtomicWriter {
 
 func TestABatchIsAllOrNothing(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	writer := testAtomicWriter(t, config, "door-1")
-	events := samples(t, 90)
-	first, err := writer.PublishAtomic(t.Context(), events[:30])
-	require.NoError(t, err)
-	require.Len(t, first, 30)
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			writer := testAtomicWriter(t, config, "door-1")
+			events := samples(t, 90)
+			first, err := writer.PublishAtomic(t.Context(), events[:30])
+			require.NoError(t, err)
+			require.Len(t, first, 30)
 
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = writer.PublishAtomic(ctx, events[30:60])
-	require.ErrorIs(t, err, ErrAborted)
-	require.ErrorIs(t, err, context.Canceled)
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			_, err = writer.PublishAtomic(ctx, events[30:60])
+			require.ErrorIs(t, err, ErrAborted)
+			require.ErrorIs(t, err, context.Canceled)
 
-	third, err := writer.PublishAtomic(t.Context(), events[60:])
-	require.NoError(t, err)
+			third, err := writer.PublishAtomic(t.Context(), events[60:])
+			require.NoError(t, err)
 
-	h := readAll(t, config, wholeLog(t, admin))
-	ids := h.ids()
-	require.Len(t, ids, 60)
-	places := make(map[string]Position)
-	for _, records := range h.records {
-		for _, r := range records {
-			places[r.Event.ID.String()] = r.Position
-		}
+			h := readAll(t, config, wholeLog(t, admin))
+			ids := h.ids()
+			require.Len(t, ids, 60)
+			places := make(map[string]Position)
+			for _, records := range h.records {
+				for _, r := range records {
+					places[r.Event.ID.String()] = r.Position
+				}
+			}
+			for i := range 30 {
+				require.Equal(t, first[i], places[events[i].ID.String()])
+				require.Equal(t, third[i], places[events[60+i].ID.String()])
+			}
+			none, err := writer.PublishAtomic(t.Context(), nil)
+			require.NoError(t, err)
+			require.Empty(t, none)
+		})
 	}
-	for i := range 30 {
-		require.Equal(t, first[i], places[events[i].ID.String()])
-		require.Equal(t, third[i], places[events[60+i].ID.String()])
-	}
-	none, err := writer.PublishAtomic(t.Context(), nil)
-	require.NoError(t, err)
-	require.Empty(t, none)
 }
 
 // A broker that refuses one partition's records makes the whole batch vanish, and the next one is not held up.
@@ -99,20 +104,25 @@ func refuseProduce(cluster *kfake.Cluster, times int, refusal *kerr.Error) {
 
 func TestTheOlderOfTwoAtomicWritersIsFenced(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	older, newer := testAtomicWriter(t, config, "door-1"), testAtomicWriter(t, config, "door-1")
-	events := samples(t, 30)
-	_, err := older.PublishAtomic(t.Context(), events[:10])
-	require.NoError(t, err)
-	_, err = newer.PublishAtomic(t.Context(), events[10:20])
-	require.NoError(t, err)
-	for range 2 {
-		_, err = older.PublishAtomic(t.Context(), events[20:])
-		require.ErrorIs(t, err, ErrFenced)
-		require.ErrorIs(t, err, ErrAborted)
-		require.Equal(t, KindFatal, Classify(err))
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			older, newer := testAtomicWriter(t, config, "door-1"), testAtomicWriter(t, config, "door-1")
+			events := samples(t, 30)
+			_, err := older.PublishAtomic(t.Context(), events[:10])
+			require.NoError(t, err)
+			_, err = newer.PublishAtomic(t.Context(), events[10:20])
+			require.NoError(t, err)
+			for range 2 {
+				_, err = older.PublishAtomic(t.Context(), events[20:])
+				require.ErrorIs(t, err, ErrFenced)
+				require.ErrorIs(t, err, ErrAborted)
+				require.Equal(t, KindFatal, Classify(err))
+			}
+			require.Len(t, readAll(t, config, wholeLog(t, admin)).ids(), 20)
+		})
 	}
-	require.Len(t, readAll(t, config, wholeLog(t, admin)).ids(), 20)
 }
 
 // openTransaction produces records in a transaction and leaves it open; end finishes it.
@@ -131,42 +141,44 @@ func openTransaction(t testing.TB, config Config, id string, records ...*kgo.Rec
 // that waits for a record or a control record there waits for the other transaction.
 func TestARangeEndsInAbortedRecords(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	record := func(n int) *kgo.Record {
-		r, bad := Encode(samples(t, n+1)[n])
-		require.Nil(t, bad)
-		r.Topic, r.Partition = TopicPayments, 1
-		return r
-	}
-	p := TopicPartition{Topic: TopicPayments, Partition: 1}
-	openTransaction(t, config, "good", record(0))(kgo.TryCommit)     // 0, and its end at 1
-	abort := openTransaction(t, config, "bad", record(1), record(2)) // 2, 3
-	finish := openTransaction(t, config, "slow", record(3))          // 4
-	abort(kgo.TryAbort)                                              // 5
-	ends, err := admin.EndOffsets(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, int64(4), ends[p])
-	h := readAll(t, config, Range{To: ends})
-	require.Len(t, h.records[p], 1)
-
-	finish(kgo.TryCommit)                                      // 6
-	openTransaction(t, config, "bad", record(1))(kgo.TryAbort) // 7, 8
-	require.Eventually(t, func() bool {
-		ends, err = admin.EndOffsets(t.Context())
-		return err == nil && ends[p] == 9
-	}, 10*time.Second, 10*time.Millisecond)
-	for to := range int64(10) { // wherever it ends: among committed, aborted and control records
-		h := readAll(t, config, Range{To: map[TopicPartition]int64{p: to}})
-		offsets := make([]int64, 0, len(h.records[p]))
-		for _, r := range h.records[p] {
-			offsets = append(offsets, r.Offset)
-		}
-		want := make([]int64, 0, 2)
-		for _, committed := range []int64{0, 4} {
-			if committed < to {
-				want = append(want, committed)
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			record := func(n int) *kgo.Record {
+				r, bad := Encode(samples(t, n+1)[n])
+				require.Nil(t, bad)
+				r.Topic, r.Partition = TopicPayments, 1
+				return r
 			}
-		}
-		require.Equal(t, want, offsets, "up to %d", to)
+			p := TopicPartition{Topic: TopicPayments, Partition: 1}
+			openTransaction(t, config, "good", record(0))(kgo.TryCommit) // 0, and its end at 1
+			awaitEnd(t, admin, p, 2)
+			abort := openTransaction(t, config, "bad", record(1), record(2)) // 2, 3
+			finish := openTransaction(t, config, "slow", record(3))          // 4
+			abort(kgo.TryAbort)                                              // 5
+			awaitEnd(t, admin, p, 4)
+			h := readAll(t, config, Range{To: map[TopicPartition]int64{p: 4}})
+			require.Len(t, h.records[p], 1)
+
+			finish(kgo.TryCommit) // 6
+			awaitEnd(t, admin, p, 7)
+			openTransaction(t, config, "bad", record(1))(kgo.TryAbort) // 7, 8
+			awaitEnd(t, admin, p, 9)
+			for to := range int64(10) { // wherever it ends: among committed, aborted and control records
+				h := readAll(t, config, Range{To: map[TopicPartition]int64{p: to}})
+				offsets := make([]int64, 0, len(h.records[p]))
+				for _, r := range h.records[p] {
+					offsets = append(offsets, r.Offset)
+				}
+				want := make([]int64, 0, 2)
+				for _, committed := range []int64{0, 4} {
+					if committed < to {
+						want = append(want, committed)
+					}
+				}
+				require.Equal(t, want, offsets, "up to %d", to)
+			}
+		})
 	}
 }

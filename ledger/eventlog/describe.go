@@ -127,9 +127,10 @@ func (a *Admin) offsets(ctx context.Context, which string, list listing, topics 
 	if len(topics) == 0 {
 		topics = Topics()
 	}
+	started := time.Now()
 	listed, err := list(ctx, topics...)
-	for tries := 0; err == nil && tries < 4 && errors.Is(listed.Error(), kerr.UnknownTopicOrPartition); tries++ {
-		// What the client knows of topics is up to metadataMinAge old, and brokers hear of new ones one by one.
+	for err == nil && passing(listed.Error(), time.Since(started)) {
+		// What the client knows of topics is up to metadataMinAge old, and brokers hear of new topics and leaders one by one.
 		if err = sleep(ctx, metadataMinAge); err == nil {
 			listed, err = list(ctx, topics...)
 		}
@@ -141,6 +142,10 @@ func (a *Admin) offsets(ctx context.Context, which string, list listing, topics 
 	for topic, partitions := range listed {
 		for partition, offset := range partitions {
 			p := TopicPartition{Topic: topic, Partition: partition}
+			if partition < 0 && offset.Err != nil { // the answer is about the whole topic
+				return nil, fmt.Errorf("ask for the log's %s: topic %s is not there (%w); `tributary migrate` creates the topics",
+					which, topic, offset.Err)
+			}
 			if offset.Err != nil {
 				return nil, ExplainFetch(p, fmt.Errorf("ask for the log's %s: %w", which, offset.Err))
 			}
@@ -148,6 +153,15 @@ func (a *Admin) offsets(ctx context.Context, which string, list listing, topics 
 		}
 	}
 	return offsets, nil
+}
+
+// passing tells whether to ask again after so long: a topic that is new is known everywhere in a moment, and a partition whose
+// leader is gone has another as soon as its silence is noticed.
+func passing(err error, asked time.Duration) bool {
+	if errors.Is(err, kerr.UnknownTopicOrPartition) {
+		return asked < 4*metadataMinAge
+	}
+	return kerr.IsRetriable(err) && asked < adminRetryTimeout
 }
 
 // Identities are the topics' ids and the partitions' present leader epochs; of all the ledger's topics when none is named.

@@ -72,7 +72,7 @@ func (f *following) next(t testing.TB) Record {
 
 func TestFollowingGoesOnFromTheOffsets(t *testing.T) {
 	t.Parallel()
-	config, admin := harmable(t)
+	config, admin := harmable(t, kafka{})
 	ends, err := admin.EndOffsets(t.Context())
 	require.NoError(t, err)
 	ends[lostPartition()] -= 2
@@ -123,13 +123,13 @@ func TestFollowingFindsNewPartitions(t *testing.T) {
 
 func TestFollowingARecreatedTopicEnds(t *testing.T) {
 	t.Parallel()
-	config, admin := harmable(t)
+	config, admin := harmable(t, kafka{})
 	ends, err := admin.EndOffsets(t.Context())
 	require.NoError(t, err)
 	ends[lostPartition()]--
 	f := follow(t, config, ends)
 	f.next(t)
-	recreate(t, admin)
+	require.NoError(t, recreate(t.Context(), admin))
 	err = f.wait(t)
 	require.Equal(t, KindLogLost, Classify(err), "%v", err)
 	f.done <- err

@@ -102,45 +102,48 @@ func (h *history) ids() map[string]int {
 
 func wholeLog(t testing.TB, admin *Admin) Range {
 	t.Helper()
-	ends, err := admin.EndOffsets(t.Context())
-	require.NoError(t, err)
-	return Range{To: ends}
+	return Range{To: awaitEnds(t, admin)}
 }
 
 func TestWhatIsWrittenIsRead(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	writer := testWriter(t, config)
-	events := samples(t, 500)
-	positions, err := writer.PublishAll(t.Context(), events)
-	require.NoError(t, err)
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			writer := testWriter(t, config)
+			events := samples(t, 500)
+			positions, err := writer.PublishAll(t.Context(), events)
+			require.NoError(t, err)
 
-	type outcome struct {
-		p   Position
-		err error
-	}
-	outcomes := make(chan outcome, 1)
-	extra := sample(t, ledger.TypePaymentPosted, 1000)
-	writer.Publish(t.Context(), extra, func(p Position, err error) { outcomes <- outcome{p, err} })
-	require.NoError(t, writer.Flush(t.Context()))
-	last := <-outcomes
-	require.NoError(t, last.err)
-	events, positions = append(events, extra), append(positions, last.p)
+			type outcome struct {
+				p   Position
+				err error
+			}
+			outcomes := make(chan outcome, 1)
+			extra := sample(t, ledger.TypePaymentPosted, 1000)
+			writer.Publish(t.Context(), extra, func(p Position, err error) { outcomes <- outcome{p, err} })
+			require.NoError(t, writer.Flush(t.Context()))
+			last := <-outcomes
+			require.NoError(t, last.err)
+			events, positions = append(events, extra), append(positions, last.p)
 
-	h := readAll(t, config, wholeLog(t, admin))
-	byPosition := make(map[Position]Record)
-	for _, records := range h.records {
-		for _, record := range records {
-			byPosition[record.Position] = record
-		}
-	}
-	require.Len(t, byPosition, len(events))
-	for i, event := range events {
-		record := byPosition[positions[i]]
-		requireAccepted(t, record, event.ID.String())
-		requireSame(t, event, record.Event, event.ID.String())
-		require.WithinDuration(t, time.Now(), record.RecordedAt, time.Minute)
-		require.Equal(t, partitionOf(event.Key()), record.Partition, "not where Kafka's own clients would put it")
+			h := readAll(t, config, wholeLog(t, admin))
+			byPosition := make(map[Position]Record)
+			for _, records := range h.records {
+				for _, record := range records {
+					byPosition[record.Position] = record
+				}
+			}
+			require.Len(t, byPosition, len(events))
+			for i, event := range events {
+				record := byPosition[positions[i]]
+				requireAccepted(t, record, event.ID.String())
+				requireSame(t, event, record.Event, event.ID.String())
+				require.WithinDuration(t, time.Now(), record.RecordedAt, time.Minute)
+				require.Equal(t, partitionOf(event.Key()), record.Partition, "not where Kafka's own clients would put it")
+			}
+		})
 	}
 }
 
@@ -169,27 +172,32 @@ func partitionOf(key string) int32 {
 
 func TestPartsOfTheLog(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	_, err := testWriter(t, config).PublishAll(t.Context(), samples(t, 300))
-	require.NoError(t, err)
-	whole := wholeLog(t, admin)
-	all := readAll(t, config, whole)
-	part := Range{From: make(map[TopicPartition]int64), To: make(map[TopicPartition]int64), AtOnce: 1}
-	for p, end := range whole.To {
-		part.From[p], part.To[p] = end/3, end-end/3
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			_, err := testWriter(t, config).PublishAll(t.Context(), samples(t, 300))
+			require.NoError(t, err)
+			whole := wholeLog(t, admin)
+			all := readAll(t, config, whole)
+			part := Range{From: make(map[TopicPartition]int64), To: make(map[TopicPartition]int64), AtOnce: 1}
+			for p, end := range whole.To {
+				part.From[p], part.To[p] = end/3, end-end/3
+			}
+			some := readAll(t, config, part)
+			for p := range all.records {
+				from, to := part.From[p], part.To[p]
+				require.Len(t, some.records[p], int(to-from))
+				for i, record := range some.records[p] {
+					require.Equal(t, from+int64(i), record.Offset)
+				}
+			}
+			stop := errors.New("enough")
+			err = ReadRange(t.Context(), config, whole, func(context.Context, Batch) error { return stop })
+			require.ErrorIs(t, err, stop)
+			require.NoError(t, ReadRange(t.Context(), config, Range{}, nil))
+		})
 	}
-	some := readAll(t, config, part)
-	for p := range all.records {
-		from, to := part.From[p], part.To[p]
-		require.Len(t, some.records[p], int(to-from))
-		for i, record := range some.records[p] {
-			require.Equal(t, from+int64(i), record.Offset)
-		}
-	}
-	stop := errors.New("enough")
-	err = ReadRange(t.Context(), config, whole, func(context.Context, Batch) error { return stop })
-	require.ErrorIs(t, err, stop)
-	require.NoError(t, ReadRange(t.Context(), config, Range{}, nil))
 }
 
 func produceRaw(t testing.TB, config Config, records ...*kgo.Record) {
@@ -202,28 +210,33 @@ func produceRaw(t testing.TB, config Config, records ...*kgo.Record) {
 
 func TestRefusedRecordsComeBackAsTheyWere(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	record := &kgo.Record{
-		Topic: TopicPayments, Key: []byte{0, 255}, Value: []byte("{ broken"),
-		Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("order-7")}, {Key: "", Value: nil}, {Key: "x", Value: []byte{0, 1}}},
-	}
-	produceRaw(t, config, record, &kgo.Record{Topic: TopicPayments})
-	h := readAll(t, config, wholeLog(t, admin))
-	var rejected []*Rejection
-	for _, records := range h.records {
-		for _, r := range records {
-			require.NotNil(t, r.Rejected)
-			rejected = append(rejected, r.Rejected)
-		}
-	}
-	require.Len(t, rejected, 2)
-	for _, r := range rejected {
-		if r.EventID == "order-7" {
-			requireKept(t, record, r)
-		} else {
-			require.Nil(t, r.Key)
-			require.Nil(t, r.Payload)
-			require.Empty(t, r.Headers)
-		}
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			record := &kgo.Record{
+				Topic: TopicPayments, Key: []byte{0, 255}, Value: []byte("{ broken"),
+				Headers: []kgo.RecordHeader{{Key: "ce_id", Value: []byte("order-7")}, {Key: "", Value: nil}, {Key: "x", Value: []byte{0, 1}}},
+			}
+			produceRaw(t, config, record, &kgo.Record{Topic: TopicPayments})
+			h := readAll(t, config, wholeLog(t, admin))
+			var rejected []*Rejection
+			for _, records := range h.records {
+				for _, r := range records {
+					require.NotNil(t, r.Rejected)
+					rejected = append(rejected, r.Rejected)
+				}
+			}
+			require.Len(t, rejected, 2)
+			for _, r := range rejected {
+				if r.EventID == "order-7" {
+					requireKept(t, record, r)
+				} else {
+					require.Nil(t, r.Key)
+					require.Nil(t, r.Payload)
+					require.Empty(t, r.Headers)
+				}
+			}
+		})
 	}
 }

@@ -3,7 +3,7 @@ package eventlog
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { stacktest.Main(m) }

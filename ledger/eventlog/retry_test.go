@@ -35,23 +35,28 @@ func TestRetriesNeitherLoseNorDouble(t *testing.T) {
 // The hard case: the broker has written the events, and its answer is lost with the connection.
 func TestLostAnswersNeitherLoseNorDouble(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	var produced, cut atomic.Int64
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := new(net.Dialer).DialContext(ctx, network, address)
-		return &cutting{Conn: conn, produced: &produced, cut: &cut}, err
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			var produced, cut atomic.Int64
+			dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, address)
+				return &cutting{Conn: conn, produced: &produced, cut: &cut}, err
+			}
+			client, err := NewClient(config, append(writerOptions(), kgo.Dialer(dial), kgo.WithHooks(countProduced{&produced}))...)
+			require.NoError(t, err)
+			writer := &Writer{config: config, client: client}
+			t.Cleanup(writer.Close)
+			events := samples(t, 300)
+			for i := range 10 {
+				_, err := writer.PublishAll(t.Context(), events[30*i:30*(i+1)])
+				require.NoError(t, err)
+			}
+			require.Positive(t, cut.Load(), "no answer was lost, so nothing was shown")
+			requireOnce(t, config, admin, len(events))
+		})
 	}
-	client, err := NewClient(config, append(writerOptions(), kgo.Dialer(dial), kgo.WithHooks(countProduced{&produced}))...)
-	require.NoError(t, err)
-	writer := &Writer{config: config, client: client}
-	t.Cleanup(writer.Close)
-	events := samples(t, 300)
-	for i := range 10 {
-		_, err := writer.PublishAll(t.Context(), events[30*i:30*(i+1)])
-		require.NoError(t, err)
-	}
-	require.Positive(t, cut.Load(), "no answer was lost, so nothing was shown")
-	requireOnce(t, config, admin, len(events))
 }
 
 func requireOnce(t testing.TB, config Config, admin *Admin, events int) {

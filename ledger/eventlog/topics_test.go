@@ -3,6 +3,7 @@ package eventlog
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"testing"
@@ -10,12 +11,10 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 
-	"github.com/tributary-ledger/tributary/deploy/devstack"
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger"
 )
@@ -30,108 +29,128 @@ func testAdmin(t testing.TB, config Config) *Admin {
 
 func TestEnsureMakesTheTopicsOnce(t *testing.T) {
 	t.Parallel()
-	admin := testAdmin(t, Config{Brokers: stacktest.Kafka(t)})
-	problems, err := admin.Check(t.Context())
-	require.NoError(t, err)
-	require.Len(t, problems, 3)
-	require.Empty(t, Fatal(problems))
-	cluster, err := admin.Describe(t.Context())
-	require.NoError(t, err)
-	require.True(t, cluster.Topics[0].Missing)
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config := k.config(t, 1)
+			admin := testAdmin(t, config)
+			problems, err := admin.Check(t.Context())
+			require.NoError(t, err)
+			require.Len(t, problems, 3)
+			require.Empty(t, Fatal(problems))
+			cluster, err := admin.Describe(t.Context())
+			require.NoError(t, err)
+			require.True(t, cluster.Topics[0].Missing)
 
-	changes, err := admin.Ensure(t.Context(), TopicSettings{})
-	require.NoError(t, err)
-	require.Len(t, changes, 3)
-	require.Contains(t, changes, "created tributary.payments: 12 partitions, replication 1")
-	for _, settings := range []TopicSettings{{}, {Partitions: 5}} {
-		changes, err = admin.Ensure(t.Context(), settings)
-		require.NoError(t, err)
-		require.Empty(t, changes)
-	}
-	changes, err = admin.Ensure(t.Context(), TopicSettings{Partitions: 14})
-	require.NoError(t, err)
-	require.Contains(t, changes, "grew tributary.payments from 12 to 14 partitions")
+			changes, err := admin.Ensure(t.Context(), TopicSettings{})
+			require.NoError(t, err)
+			require.Len(t, changes, 3)
+			require.Contains(t, changes, fmt.Sprintf("created tributary.payments: 12 partitions, replication %d", len(config.Brokers)))
+			for _, settings := range []TopicSettings{{}, {Partitions: 5}} {
+				changes, err = admin.Ensure(t.Context(), settings)
+				require.NoError(t, err)
+				require.Empty(t, changes)
+			}
+			changes, err = admin.Ensure(t.Context(), TopicSettings{Partitions: 14})
+			require.NoError(t, err)
+			require.Contains(t, changes, "grew tributary.payments from 12 to 14 partitions")
 
-	problems, err = admin.Check(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, problems)
-	cluster, err = admin.Describe(t.Context())
-	require.NoError(t, err)
-	require.NotEmpty(t, cluster.Brokers)
-	for _, topic := range cluster.Topics {
-		require.False(t, topic.Missing)
-		require.NotEmpty(t, topic.ID)
-		require.Len(t, topic.Partitions, 14)
+			problems, err = admin.Check(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, problems)
+			cluster, err = admin.Describe(t.Context())
+			require.NoError(t, err)
+			require.NotEmpty(t, cluster.Brokers)
+			for _, topic := range cluster.Topics {
+				require.False(t, topic.Missing)
+				require.NotEmpty(t, topic.ID)
+				require.Len(t, topic.Partitions, 14)
+			}
+			require.NoError(t, admin.Ping(t.Context()))
+		})
 	}
-	require.NoError(t, admin.Ping(t.Context()))
 }
 
 func TestEnsureByManyAtOnce(t *testing.T) {
 	t.Parallel()
-	config := Config{Brokers: stacktest.Cluster(t, devstack.KafkaConfig{Brokers: 3}).Brokers()}
-	group, ctx := errgroup.WithContext(t.Context())
-	for i := range 4 {
-		admin := testAdmin(t, config)
-		group.Go(func() error {
-			_, err := admin.Ensure(ctx, TopicSettings{Partitions: 4 + i%2})
-			return err
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config := k.config(t, 3)
+			group, ctx := errgroup.WithContext(t.Context())
+			for i := range 4 {
+				admin := testAdmin(t, config)
+				group.Go(func() error {
+					_, err := admin.Ensure(ctx, TopicSettings{Partitions: 4 + i%2})
+					return err
+				})
+			}
+			require.NoError(t, group.Wait())
+			admin := testAdmin(t, config)
+			problems, err := admin.Check(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, problems)
+			cluster, err := admin.Describe(t.Context())
+			require.NoError(t, err)
+			for _, topic := range cluster.Topics {
+				require.Len(t, topic.Partitions, 5)
+				require.Equal(t, 3, topic.Partitions[0].Replicas)
+			}
 		})
-	}
-	require.NoError(t, group.Wait())
-	admin := testAdmin(t, config)
-	problems, err := admin.Check(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, problems)
-	cluster, err := admin.Describe(t.Context())
-	require.NoError(t, err)
-	for _, topic := range cluster.Topics {
-		require.Len(t, topic.Partitions, 5)
-		require.Equal(t, 3, topic.Partitions[0].Replicas)
 	}
 }
 
 // What can lose events is refused, and nothing is touched; what is merely weak is told.
 func TestTopicsThatCouldLoseEventsAreRefused(t *testing.T) {
 	t.Parallel()
-	cases := []struct {
-		setting, value string
-		severity       Severity
-	}{
-		{"cleanup.policy", "compact", SeverityFatal},
-		{"cleanup.policy", "compact,delete", SeverityFatal},
-		{"retention.ms", "604800000", SeverityFatal},
-		{"retention.bytes", "1073741824", SeverityFatal},
-		{"unclean.leader.election.enable", "true", SeverityFatal},
-		{"min.insync.replicas", "1", SeverityWarning},
-		{"max.message.bytes", "1048588", SeverityWarning},
-		{"message.timestamp.type", "CreateTime", SeverityWarning},
-	}
-	for _, c := range cases {
-		t.Run(c.setting+"="+c.value, func(t *testing.T) {
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
 			t.Parallel()
-			config := Config{Brokers: stacktest.Cluster(t, devstack.KafkaConfig{Brokers: 3}).Brokers()}
-			admin := testAdmin(t, config)
-			createTopic(t, admin, TopicReceivers, c.setting, c.value)
-			problems, err := admin.Check(t.Context())
-			require.NoError(t, err)
-			require.Len(t, problems, 3, "two missing, and this")
-			found := problems[2]
-			require.Equal(t, []string{TopicReceivers, c.setting, c.value}, []string{found.Topic, found.Setting, found.Found})
-			require.Equal(t, c.severity, found.Severity)
-			require.Equal(t, "kafka-configs.sh --bootstrap-server "+config.Brokers[0]+" --alter --entity-type topics --entity-name "+
-				TopicReceivers+" --add-config "+c.setting+"="+found.Want, found.Fix)
-
-			_, err = admin.Ensure(t.Context(), TopicSettings{Partitions: 2})
-			if c.severity == SeverityWarning {
-				require.NoError(t, err)
-				return
+			cases := []struct {
+				setting, value string
+				severity       Severity
+				embedded       bool // is enough
+			}{
+				{"cleanup.policy", "compact", SeverityFatal, true},
+				{"cleanup.policy", "compact,delete", SeverityFatal, false},
+				{"retention.ms", "604800000", SeverityFatal, true},
+				{"retention.bytes", "1073741824", SeverityFatal, true},
+				{"unclean.leader.election.enable", "true", SeverityFatal, true},
+				{"min.insync.replicas", "1", SeverityWarning, false},
+				{"max.message.bytes", "1048588", SeverityWarning, true},
+				{"message.timestamp.type", "CreateTime", SeverityWarning, false},
 			}
-			var refused *ProblemsError
-			require.ErrorAs(t, err, &refused)
-			require.ErrorContains(t, err, found.Fix)
-			cluster, err := admin.Describe(t.Context())
-			require.NoError(t, err)
-			require.True(t, cluster.Topics[0].Missing, "nothing was made")
+			for _, c := range cases {
+				if k.real && c.embedded {
+					continue
+				}
+				t.Run(c.setting+"="+c.value, func(t *testing.T) {
+					t.Parallel()
+					config := k.config(t, 3)
+					admin := testAdmin(t, config)
+					createTopic(t, admin, TopicReceivers, c.setting, c.value)
+					problems, err := admin.Check(t.Context())
+					require.NoError(t, err)
+					require.Len(t, problems, 3, "two missing, and this")
+					found := problems[2]
+					require.Equal(t, []string{TopicReceivers, c.setting, c.value}, []string{found.Topic, found.Setting, found.Found})
+					require.Equal(t, c.severity, found.Severity)
+					require.Equal(t, "kafka-configs.sh --bootstrap-server "+config.Brokers[0]+" --alter --entity-type topics --entity-name "+
+						TopicReceivers+" --add-config "+c.setting+"="+found.Want, found.Fix)
+
+					_, err = admin.Ensure(t.Context(), TopicSettings{Partitions: 2})
+					if c.severity == SeverityWarning {
+						require.NoError(t, err)
+						return
+					}
+					var refused *ProblemsError
+					require.ErrorAs(t, err, &refused)
+					require.ErrorContains(t, err, found.Fix)
+					cluster, err := admin.Describe(t.Context())
+					require.NoError(t, err)
+					require.True(t, cluster.Topics[0].Missing, "nothing was made")
+				})
+			}
 		})
 	}
 }
@@ -146,42 +165,73 @@ func createTopic(t testing.TB, admin *Admin, topic, setting, value string) {
 	answers, err := admin.client.CreateTopics(t.Context(), 2, brokersForReplication, configs, topic)
 	require.NoError(t, err)
 	require.NoError(t, answers.Error())
+	awaitTopic(t, admin.config, topic)
+}
+
+// awaitTopic waits until each broker knows the topic: they hear of it one by one.
+func awaitTopic(t testing.TB, config Config, topic string) {
+	t.Helper()
+	for _, broker := range config.Brokers {
+		one := config
+		one.Brokers = []string{broker}
+		require.Eventually(t, func() bool {
+			admin, err := NewAdmin(one) // a new client asks its seed first
+			if err != nil {
+				return false
+			}
+			defer admin.Close()
+			topics, err := admin.client.ListTopics(t.Context())
+			return err == nil && len(topics[topic].Partitions) > 0 && topics[topic].Err == nil
+		}, time.Minute, 20*time.Millisecond)
+	}
 }
 
 func TestADeletedBeginningIsTold(t *testing.T) {
 	t.Parallel()
-	_, admin := harmable(t)
-	deleteRecords(t, admin, lostPartition(), 10)
-	problems, err := admin.Check(t.Context())
-	require.NoError(t, err)
-	require.Len(t, problems, 1)
-	require.Equal(t, "log start of partition 1", problems[0].Setting)
-	require.Equal(t, "10", problems[0].Found)
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			_, admin := harmable(t, k)
+			deleteRecords(t, admin, lostPartition(), 10)
+			problems, err := admin.Check(t.Context())
+			require.NoError(t, err)
+			require.Len(t, problems, 1)
+			require.Equal(t, "log start of partition 1", problems[0].Setting)
+			require.Equal(t, "10", problems[0].Found)
+		})
+	}
 }
 
 func TestPublishingToNoTopicNamesTheRemedy(t *testing.T) {
 	t.Parallel()
-	config := Config{Brokers: stacktest.Kafka(t)}
-	_, err := testWriter(t, config).PublishAll(t.Context(), samples(t, 2))
-	require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
-	require.ErrorContains(t, err, "tributary migrate")
-	topics, err := testAdmin(t, config).client.ListTopics(t.Context())
-	require.NoError(t, err)
-	require.Empty(t, topics, "a topic was made by producing to it")
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config := k.config(t, 1)
+			_, err := testWriter(t, config).PublishAll(t.Context(), samples(t, 2))
+			require.ErrorIs(t, err, kerr.UnknownTopicOrPartition)
+			require.ErrorContains(t, err, "tributary migrate")
+			topics, err := testAdmin(t, config).client.ListTopics(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, topics, "a topic was made by producing to it")
+		})
+	}
 }
 
 func TestABrokerThatTakesLessNamesTheEvent(t *testing.T) {
 	t.Parallel()
-	config, admin := testLog(t)
-	_, err := admin.client.AlterTopicConfigs(t.Context(), []kadm.AlterConfig{
-		{Op: kadm.SetConfig, Name: "max.message.bytes", Value: new("300")},
-	}, TopicPayments)
-	require.NoError(t, err)
-	event := sample(t, ledger.TypePaymentPosted, 1)
-	_, err = testWriter(t, config).PublishAll(t.Context(), []*ledger.Event{event})
-	require.ErrorIs(t, err, kerr.MessageTooLarge)
-	require.ErrorContains(t, err, event.ID.String())
-	require.ErrorContains(t, err, "max.message.bytes")
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config := k.config(t, brokersForReplication)
+			createTopic(t, testAdmin(t, config), TopicPayments, "max.message.bytes", "300")
+			event := sample(t, ledger.TypePaymentPosted, 1)
+			_, err := testWriter(t, config).PublishAll(t.Context(), []*ledger.Event{event})
+			require.ErrorIs(t, err, kerr.MessageTooLarge)
+			require.ErrorContains(t, err, event.ID.String())
+			require.ErrorContains(t, err, "max.message.bytes")
+		})
+	}
 }
 
 func TestUnreachableBrokersAreNamed(t *testing.T) {

@@ -16,9 +16,11 @@ import (
 func Main(m *testing.M, options ...goleak.Option) {
 	devstack.RunChildIfAsked()
 	code := m.Run()
-	if err := shared.stop(context.Background()); err != nil {
-		fmt.Fprintln(os.Stderr, "stopping the tests' Postgres:", err)
-		code = 1
+	for name, stop := range map[string]func(context.Context) error{"Postgres": shared.stop, "Apache Kafka": sharedKafka.stop} {
+		if err := stop(context.Background()); err != nil {
+			fmt.Fprintf(os.Stderr, "stopping the tests' %s: %v\n", name, err)
+			code = 1
+		}
 	}
 	if code == 0 {
 		if err := goleak.Find(options...); err != nil {
