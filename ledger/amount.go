@@ -167,6 +167,15 @@ func FormatUnits(units *big.Int) string {
 	return out
 }
 
+// ParseUnits reads a decimal of at most 18 decimals, as FormatUnits or a store writes it, as a number of 10^-18 units.
+func ParseUnits(decimal string) (*big.Int, bool) {
+	whole, fraction, _ := strings.Cut(decimal, ".")
+	if whole == "" || len(fraction) > AmountScale {
+		return nil, false
+	}
+	return new(big.Int).SetString(whole+fraction+strings.Repeat("0", AmountScale-len(fraction)), 10)
+}
+
 // amountOf is the amount of money that validation has passed; zero where there is none.
 func amountOf(m *eventsv1.Money) Amount {
 	if m == nil {

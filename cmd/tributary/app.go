@@ -75,7 +75,7 @@ what is in force.`,
 		&cobra.Group{ID: groupWatch, Title: "Watch and prove it:"},
 	)
 	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
-	addGroup(root, groupUse, newPublishCommand(a), newSimulateCommand(a), newGetCommand(a))
+	addGroup(root, groupUse, newPublishCommand(a), newSimulateCommand(a), newGetCommand(a), newExplainCommand(a))
 	addGroup(root, groupWatch, newStatusCommand(a), newTailCommand(a), newVerifyCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)

@@ -47,27 +47,32 @@ the chain, or the site's payment pointer.`,
 			return a.getRevenueOf(command.Context(), flags)
 		},
 	}
-	f := command.Flags()
-	f.StringVar(&flags.by, "by", byMonth, strings.Join(allPeriods(), ", "))
-	f.StringVar(&flags.tz, "tz", "UTC", "the time zone in which days begin, such as Europe/Paris")
-	f.StringVar(&flags.stream, "stream", "", "only "+strings.Join(revenueStreams(), ", or "))
-	f.StringVar(&flags.owner, "owner", "", "only this merchant's or site's")
-	f.StringVar(&flags.pointer, "pointer", "", "only what came by this provider, chain or payment pointer")
-	f.StringVar(&flags.post, "post", "", "only this post's")
-	f.StringVar(&flags.asset, "asset", "", "only this asset, such as EUR")
-	f.IntVar(&flags.year, "year", 0, "only this year")
-	f.StringVar(&flags.fromText, "from", "", "from this day on, such as 2026-03-01")
-	f.StringVar(&flags.toText, "to", "", "up to this day, which is included")
-	ledgerFlag(command, &flags.ledger, ledger.DefaultLedger)
+	flags.add(command)
+	a.jsonFlag(command, `an object a line: hour, day, year and month, year and day_of_week (1 is Monday), or year and
+day_of_year; asset_code, gross, refunds, fees, net (decimals, as strings), events; periods without events are left out`)
+	return command
+}
+
+// add adds the flags that choose revenue.
+func (f *revenueFlags) add(command *cobra.Command) {
+	set := command.Flags()
+	set.StringVar(&f.by, "by", byMonth, strings.Join(allPeriods(), ", "))
+	set.StringVar(&f.tz, "tz", "UTC", "the time zone in which days begin, such as Europe/Paris")
+	set.StringVar(&f.stream, "stream", "", "only "+strings.Join(revenueStreams(), ", or "))
+	set.StringVar(&f.owner, "owner", "", "only this merchant's or site's")
+	set.StringVar(&f.pointer, "pointer", "", "only what came by this provider, chain or payment pointer")
+	set.StringVar(&f.post, "post", "", "only this post's")
+	set.StringVar(&f.asset, "asset", "", "only this asset, such as EUR")
+	set.IntVar(&f.year, "year", 0, "only this year")
+	set.StringVar(&f.fromText, "from", "", "from this day on, such as 2026-03-01")
+	set.StringVar(&f.toText, "to", "", "up to this day, which is included")
+	ledgerFlag(command, &f.ledger, ledger.DefaultLedger)
 	complete := func(values ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)
 	}
 	_ = command.RegisterFlagCompletionFunc("by", complete(allPeriods()...))
 	_ = command.RegisterFlagCompletionFunc("stream", complete(revenueStreams()...))
 	_ = command.RegisterFlagCompletionFunc("tz", complete(ledger.TimeZones()...))
-	a.jsonFlag(command, `an object a line: hour, day, year and month, year and day_of_week (1 is Monday), or year and
-day_of_year; asset_code, gross, refunds, fees, net (decimals, as strings), events; periods without events are left out`)
-	return command
 }
 
 // check refuses what cannot be meant, and reads days and zone.

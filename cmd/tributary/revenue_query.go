@@ -9,12 +9,17 @@ import (
 	"github.com/tributary-ledger/tributary/projections/revenue"
 )
 
+// query is the question to the projection.
+func (f *revenueFlags) query() revenue.Query {
+	return revenue.Query{
+		Ledger: f.ledger, Stream: f.stream, Owner: f.owner, Pointer: f.pointer, PostID: f.post, Asset: f.asset,
+		By: revenue.By(f.by), Year: f.year, From: f.fromText, To: f.toText, TZ: f.tz,
+	}
+}
+
 // readRevenue asks the projection, and tells hours as the zone's clocks do.
 func readRevenue(ctx context.Context, conn clickhouse.Conn, flags revenueFlags) ([]revenueRow, error) {
-	rows, err := revenue.List(ctx, conn, revenue.Query{
-		Ledger: flags.ledger, Stream: flags.stream, Owner: flags.owner, Pointer: flags.pointer, PostID: flags.post, Asset: flags.asset,
-		By: revenue.By(flags.by), Year: flags.year, From: flags.fromText, To: flags.toText, TZ: flags.tz,
-	})
+	rows, err := revenue.List(ctx, conn, flags.query())
 	found := make([]revenueRow, len(rows))
 	for i := range rows {
 		found[i] = revenueRow(rows[i])

@@ -9,23 +9,20 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
 // snapshot is one state of the database: offsets, identities and tables that belong together.
 type snapshot struct{ tx pgx.Tx }
 
-// openSnapshot starts the transaction in which everything is read. A pool for projectors ends long transactions; this
-// one lasts as long as the log takes.
+// openSnapshot starts the transaction in which everything is read.
 func openSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
-	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	tx, err := postgres.BeginSnapshot(ctx, pool)
 	if err != nil {
-		return nil, fmt.Errorf("connect to Postgres: %w", err)
+		return nil, err
 	}
 	s := &snapshot{tx}
-	for _, setting := range []string{
-		"transaction_timeout = 0", "statement_timeout = 0", "idle_in_transaction_session_timeout = 0",
-		"timezone = 'UTC'", "datestyle = 'ISO'", "jit = off",
-	} {
+	for _, setting := range []string{"timezone = 'UTC'", "datestyle = 'ISO'", "jit = off"} {
 		if _, err := tx.Exec(ctx, "SET LOCAL "+setting); err != nil {
 			s.close(ctx)
 			return nil, fmt.Errorf("prepare to read a snapshot: set %s: %w", setting, err)

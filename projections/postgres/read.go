@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 )
 
 // ErrNotFound says that the books have no such row.
@@ -60,4 +61,20 @@ func (c *Cursor) From() (at any, id string) {
 		return "infinity", ""
 	}
 	return c.At, c.ID
+}
+
+// BeginSnapshot starts a transaction that reads one state of the database for as long as it takes, where those of projectors
+// are ended by the server. Roll it back when done.
+func BeginSnapshot(ctx context.Context, pool *pgxpool.Pool) (pgx.Tx, error) {
+	tx, err := pool.BeginTx(ctx, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly})
+	if err != nil {
+		return nil, fmt.Errorf("connect to Postgres: %w", err)
+	}
+	for _, setting := range []string{"transaction_timeout", "statement_timeout", "idle_in_transaction_session_timeout"} {
+		if _, err := tx.Exec(ctx, "SET LOCAL "+setting+" = 0"); err != nil {
+			err = fmt.Errorf("prepare to read a snapshot: set %s: %w", setting, err)
+			return nil, errors.Join(err, tx.Rollback(context.WithoutCancel(ctx)))
+		}
+	}
+	return tx, nil
 }

@@ -102,19 +102,34 @@ func (r *Row) place(by By, at time.Time, year, number int) {
 
 // sql is the question to ClickHouse: for each period, as an instant or a day, or as a year and a number within it, the sums.
 func (q *Query) sql() (sql string, arguments []any, err error) {
+	c, where, arguments, err := q.asked()
+	if err != nil {
+		return "", nil, err
+	}
+	view := c.view
+	if q.TZ != "UTC" {
+		view += "_in(tz = '" + q.TZ + "')"
+	}
+	return fmt.Sprintf(`SELECT %s AS at, toInt32(%s) AS in_year, toInt32(%s) AS number, toString(asset_code) AS asset,
+			toString(sum(gross)), toString(sum(refunds)), toString(sum(fees)), toString(sum(net)), toInt64(sum(events))
+		FROM revenue.%s WHERE %s GROUP BY at, in_year, number, asset ORDER BY at, in_year, number, asset`,
+		c.at, c.year, c.number, view, where), arguments, nil
+}
+
+// asked is the question in terms of a view's columns: which view and columns, and a condition.
+func (q *Query) asked() (c columns, condition string, arguments []any, err error) {
 	if q.TZ == "" {
 		q.TZ = "UTC"
 	}
 	if !ledger.IsTimeZone(q.TZ) {
-		return "", nil, fmt.Errorf("there is no time zone %q; they are named as Europe/Paris is", q.TZ)
+		return c, "", nil, fmt.Errorf("there is no time zone %q; they are named as Europe/Paris is", q.TZ)
 	}
-	c, err := q.columns()
-	if err != nil {
-		return "", nil, err
+	if c, err = q.columns(); err != nil {
+		return c, "", nil, err
 	}
 	where, arguments, err := q.conditions(c.day)
 	if err != nil {
-		return "", nil, err
+		return c, "", nil, err
 	}
 	if q.Year != 0 {
 		year := c.year
@@ -123,13 +138,7 @@ func (q *Query) sql() (sql string, arguments []any, err error) {
 		}
 		where = append(where, fmt.Sprintf("%s = %d", year, q.Year))
 	}
-	if q.TZ != "UTC" {
-		c.view += "_in(tz = '" + q.TZ + "')"
-	}
-	return fmt.Sprintf(`SELECT %s AS at, toInt32(%s) AS in_year, toInt32(%s) AS number, toString(asset_code) AS asset,
-			toString(sum(gross)), toString(sum(refunds)), toString(sum(fees)), toString(sum(net)), toInt64(sum(events))
-		FROM revenue.%s WHERE %s GROUP BY at, in_year, number, asset ORDER BY at, in_year, number, asset`,
-		c.at, c.year, c.number, c.view, strings.Join(where, " AND ")), arguments, nil
+	return c, strings.Join(where, " AND "), arguments, nil
 }
 
 // conditions are those on columns of every view, and on the day; values are parameters.

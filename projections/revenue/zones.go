@@ -13,9 +13,12 @@ const zone = "{tz:String}"
 // inZone are the events with their quarter hour as the clocks of the zone show it, local, a DateTime in it. Where that cannot
 // be known it refuses. (Each name is a level of its own: within one level ClickHouse writes every name out, which takes it
 // longer than to answer.)
-func inZone() string {
+func inZone() string { return localized(keys + ", gross, refunds, fees") }
+
+// localized are those columns of the events, with their quarter hour and local.
+func localized(columns string) string {
 	return fmt.Sprintf(`(SELECT *, toTimeZone(quarter + throwIf(%s, %s), %s) AS local
-		FROM (SELECT %s, gross, refunds, fees, %s AS quarter FROM revenue.events))`, unknowable(), refusal, zone, keys, quarter)
+		FROM (SELECT %s, %s AS quarter FROM revenue.events))`, unknowable(), refusal, zone, columns, quarter)
 }
 
 const refusal = "concat('The clocks of ', " + zone + ", ' were not set at whole quarter hours then; revenue.events has the times')"
@@ -84,8 +87,10 @@ func runsOn(local string, quarterHours int) string {
 }
 
 // inZoneWithHours are those with the DateTime whole hours before.
-func inZoneWithHours() string {
-	return "(SELECT *, local - 60 * toMinute(local) AS whole_hours FROM " + inZone() + ")"
+func inZoneWithHours() string { return withWholeHours(inZone()) }
+
+func withWholeHours(events string) string {
+	return "(SELECT *, local - 60 * toMinute(local) AS whole_hours FROM " + events + ")"
 }
 
 // hourStart is the instant at which the clock's hour began in which local lies: at whole_hours, but where the clocks were
