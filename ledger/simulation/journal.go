@@ -19,17 +19,17 @@ func (journal) advance(w *world) (ledger.Data, time.Duration) {
 	case n < 70 && w.tax(d):
 	case n < 85:
 		d.Description = "Bank charges"
-		transfer(d, "expense:bank-charges", "bank:"+w.providers[w.anyProvider()].bank+":cash", w.magnitude(100, 4_000), fiat(eur))
+		w.transfer(d, account{"expense", "bank-charges", ""}, cashOf(w.providers[w.anyProvider()].bank), w.magnitude(100, 4_000), fiat(eur))
 	default:
 		d.Description = "Goodwill credit"
 		merchant, amount := w.merchants.member(w.draw), w.magnitude(100, 10_000)
 		w.payable[merchant] += int64(amount) //nolint:gosec // small
-		transfer(d, "equity:goodwill", payableOf(merchant), amount, fiat(homeOf(merchant)))
+		w.transfer(d, account{"equity", "goodwill", ""}, payableOf(merchant), amount, fiat(homeOf(merchant)))
 	}
 	return d, over
 }
 
-func payableOf(merchant int) string { return "merchant:" + merchantID(merchant) + ":payable" }
+func payableOf(merchant int) account { return merchantAccount(merchantID(merchant), "payable") }
 
 // exchange turns part of what a merchant is owed into another currency, through an account that holds what the platform
 // gave and took in each; false where nobody is owed enough.
@@ -43,10 +43,10 @@ func (w *world) exchange(d *eventsv1.JournalPosted) bool {
 	from, to := fiat(home), fiat((home+1+w.index(fiatCount-1))%fiatCount)
 	amount := min(mulDiv(owed, w.upTo(20, 90), 100), most)
 	w.payable[merchant] -= int64(amount)
-	conversion := "conversion:" + from.code + "-" + to.code
+	conversion := account{"conversion", from.code + "-" + to.code, ""}
 	d.Description = "Exchange of " + from.code + " to " + to.code
-	transfer(d, payableOf(merchant), conversion, amount, from)
-	transfer(d, conversion, payableOf(merchant), convert(amount, from, to), to)
+	w.transfer(d, payableOf(merchant), conversion, amount, from)
+	w.transfer(d, conversion, payableOf(merchant), convert(amount, from, to), to)
 	return true
 }
 
@@ -59,13 +59,14 @@ func (w *world) tax(d *eventsv1.JournalPosted) bool {
 	}
 	w.fees[currency] = 0
 	d.Description = "Value added tax on fees"
-	transfer(d, "platform:fees", "tax:vat", mulDiv(uint64(earned), 19, 119), fiat(currency))
+	w.transfer(d, platformFees(), account{"tax", "vat", ""}, mulDiv(uint64(earned), 19, 119), fiat(currency))
 	return true
 }
 
 // transfer adds two entries that move an amount.
-func transfer(d *eventsv1.JournalPosted, debit, credit string, amount uint64, a asset) {
+func (w *world) transfer(d *eventsv1.JournalPosted, debit, credit account, amount uint64, a asset) {
+	w.tally.move(debit, credit, amount, a)
 	d.Entries = append(d.Entries,
-		&eventsv1.Entry{Account: debit, Direction: ledger.Debit.String(), Amount: money(amount, a)},
-		&eventsv1.Entry{Account: credit, Direction: ledger.Credit.String(), Amount: money(amount, a)})
+		&eventsv1.Entry{Account: debit.String(), Direction: ledger.Debit.String(), Amount: money(amount, a)},
+		&eventsv1.Entry{Account: credit.String(), Direction: ledger.Credit.String(), Amount: money(amount, a)})
 }

@@ -17,15 +17,24 @@ type payment struct {
 	// feeReturned tells that refunds return their part of the fee.
 	feeReturned bool
 
+	// stands is where it stands, as a reader of the books should see it.
+	stands paymentStanding
+
 	// caseID is the id of the refund or dispute that goes on.
 	caseID  string
 	started bool
 	plan    plan[paymentStep]
 }
 
-// newPayment is a payment of any user to any merchant that will end as fate says.
-func newPayment(w *world, fate paymentFate) *payment {
-	p := &payment{merchant: w.merchants.member(w.draw), provider: w.anyProvider(), feeReturned: w.chance(600)}
+// paymentStanding is a payment's state, and what of its amount was refunded, and is disputed or was lost.
+type paymentStanding struct {
+	state              string
+	refunded, disputed uint64
+}
+
+// newPayment is a payment of any user to a merchant that will end as fate says.
+func newPayment(w *world, merchant int, fate paymentFate) *payment {
+	p := &payment{merchant: merchant, provider: w.anyProvider(), feeReturned: w.chance(600)}
 	p.currency = homeOf(p.merchant)
 	if w.chance(80) {
 		p.currency = w.index(fiatCount)
@@ -47,6 +56,13 @@ func (p *payment) source() string { return "urn:simulation:checkout" }
 func (p *payment) money(amount uint64) *eventsv1.Money { return money(amount, fiat(p.currency)) }
 
 func (p *payment) advance(w *world) (ledger.Data, time.Duration) {
+	before := p.stands
+	data, wait := p.live(w)
+	w.tally.payment(p, before)
+	return data, wait
+}
+
+func (p *payment) live(w *world) (ledger.Data, time.Duration) {
 	if !p.started {
 		p.started = true
 		return p.start(w), p.plan.wait()
@@ -63,6 +79,7 @@ func (p *payment) advance(w *world) (ledger.Data, time.Duration) {
 }
 
 func (p *payment) start(w *world) ledger.Data {
+	p.stands.state = "started"
 	d := &eventsv1.PaymentStarted{
 		PaymentId: p.id, UserId: p.userID, Email: p.email, PaymentType: p.kind, Provider: p.providerName,
 		MerchantId: merchantID(p.merchant), Amount: p.money(p.amount),
@@ -77,17 +94,21 @@ func (p *payment) start(w *world) ledger.Data {
 func (p *payment) proceed(w *world, step paymentStep) ledger.Data {
 	switch step {
 	case paymentPrepare:
+		p.stands.state = "prepared"
 		return &eventsv1.PaymentPrepared{
 			PaymentId: p.id, Provider: p.providerName, ProviderToken: p.token,
 			ExpiresAt: w.start.Add(w.now + time.Hour).Truncate(time.Second).Format(time.RFC3339),
 		}
 	case paymentRequestPost:
+		p.stands.state = "post_requested"
 		return &eventsv1.PaymentPostRequested{PaymentId: p.id, TransactionId: p.transaction, Amount: p.money(p.amount)}
 	case paymentFail:
+		p.stands.state = "failed"
 		d := &eventsv1.PaymentFailed{PaymentId: p.id, Provider: p.providerName, MerchantId: merchantID(p.merchant)}
 		d.ReasonCode = oneOf(w.draw, []string{"card_declined", "insufficient_funds", "expired_card", "provider_unavailable"})
 		return d
 	case paymentCancel:
+		p.stands.state = "cancelled"
 		return &eventsv1.PaymentCancelled{PaymentId: p.id, Reason: oneOf(w.draw, []string{"changed their mind", "abandoned", ""})}
 	default:
 		return p.post(w)
@@ -99,6 +120,7 @@ func (p *payment) post(w *world) ledger.Data {
 	w.fees[p.currency] += int64(p.fee)                    //nolint:gosec // small
 	w.owe(p.merchant, p.currency, int64(p.amount-p.fee))  //nolint:gosec // small
 	w.lastPaid = p.merchant
+	p.tellSale(w)
 	d := &eventsv1.PaymentPosted{
 		PaymentId: p.id, TransactionId: p.transaction, UserId: p.userID, Email: p.email, PaymentType: p.kind,
 		Provider: p.providerName, MerchantId: merchantID(p.merchant), Amount: p.money(p.amount),
@@ -114,3 +136,25 @@ func (p *payment) post(w *world) ledger.Data {
 	}
 	return d
 }
+
+func (p *payment) clearing() account { return account{"provider", p.providerName, "clearing"} }
+
+// tellSale says what a sale does: the provider owes its amount, to the merchant, and of that the fee to the platform.
+func (p *payment) tellSale(w *world) {
+	p.stands.state = "posted"
+	if w.tally == nil {
+		return
+	}
+	in, merchant := fiat(p.currency), merchantID(p.merchant)
+	w.tally.move(p.clearing(), merchantAccount(merchant, "payable"), p.amount-p.fee, in)
+	w.tally.move(p.clearing(), platformFees(), p.fee, in)
+	w.tally.receipt(p.amount, p.fee, in)
+	w.tally.earn(w.now, "payments", merchant, in, func(e *earned) {
+		e.gross.add(p.amount)
+		e.fees.add(p.fee)
+	})
+}
+
+func merchantAccount(id, leaf string) account { return account{"merchant", id, leaf} }
+
+func platformFees() account { return account{"platform", "fees", ""} }

@@ -13,8 +13,10 @@ func (p *payment) refund(w *world, m move[paymentStep]) ledger.Data {
 	switch m.step {
 	case refundRequested:
 		p.caseID = w.code("ref_", 16)
+		w.tally.refund("", "requested", m.amount, fiat(p.currency))
 		return &eventsv1.PaymentRefundRequested{PaymentId: p.id, RefundId: p.caseID, Amount: p.money(m.amount), Reason: reason}
 	case refundFailed:
+		w.tally.refund("requested", "failed", m.amount, fiat(p.currency))
 		return &eventsv1.PaymentRefundFailed{
 			PaymentId: p.id, RefundId: p.caseID, ReasonCode: "account_closed", Message: "The payer's account no longer takes money.",
 		}
@@ -31,6 +33,7 @@ func (p *payment) payBack(w *world, amount uint64, reason string) ledger.Data {
 	w.clearing[p.provider][p.currency] -= int64(amount) //nolint:gosec // small
 	w.fees[p.currency] -= int64(fee)
 	w.owe(p.merchant, p.currency, -int64(amount-fee)) //nolint:gosec // small
+	p.tellRefund(w, amount, fee)
 	d := &eventsv1.PaymentRefunded{
 		PaymentId: p.id, RefundId: p.caseID, TransactionId: w.code("txn_", 20), Provider: p.providerName,
 		MerchantId: merchantID(p.merchant), Amount: p.money(amount), Reason: reason, UserId: p.userID, PaymentType: p.kind,
@@ -41,24 +44,52 @@ func (p *payment) payBack(w *world, amount uint64, reason string) ledger.Data {
 	return d
 }
 
+// tellRefund says what a refund does: the merchant gives the amount back to the provider, the platform its part of it.
+func (p *payment) tellRefund(w *world, amount, fee uint64) {
+	p.stands.refunded += amount
+	p.stands.state = "partially_refunded"
+	if p.stands.refunded == p.amount {
+		p.stands.state = "refunded"
+	}
+	if w.tally == nil {
+		return
+	}
+	in, merchant := fiat(p.currency), merchantID(p.merchant)
+	w.tally.move(merchantAccount(merchant, "payable"), p.clearing(), amount-fee, in)
+	w.tally.move(platformFees(), p.clearing(), fee, in)
+	w.tally.refund("requested", "refunded", amount, in)
+	w.tally.refunded(amount, in)
+	w.tally.earn(w.now, "payments", merchant, in, func(e *earned) {
+		e.refunds.add(amount)
+		e.feesReturned.add(fee)
+	})
+}
+
 // dispute makes a step of the dispute; its opening gives it its id.
 func (p *payment) dispute(w *world, m move[paymentStep]) ledger.Data {
 	merchant, amount := merchantID(p.merchant), p.money(m.amount)
+	payable, set := merchantAccount(merchant, "payable"), merchantAccount(merchant, "disputed")
 	switch m.step {
 	case disputeOpened:
 		p.caseID = w.code("dsp_", 16)
 		w.owe(p.merchant, p.currency, -int64(m.amount)) //nolint:gosec // small
+		p.stands.state, p.stands.disputed = "disputed", m.amount
+		w.tally.move(payable, set, m.amount, fiat(p.currency))
 		return &eventsv1.PaymentDisputeOpened{
 			PaymentId: p.id, DisputeId: p.caseID, Provider: p.providerName, MerchantId: merchant, Amount: amount,
 			Reason: oneOf(w.draw, []string{"fraudulent", "product not received", "duplicate"}),
 		}
 	case disputeWon:
 		w.owe(p.merchant, p.currency, int64(m.amount)) //nolint:gosec // small
+		p.stands.state, p.stands.disputed = "posted", 0
+		w.tally.move(set, payable, m.amount, fiat(p.currency))
 		return &eventsv1.PaymentDisputeWon{
 			PaymentId: p.id, DisputeId: p.caseID, Provider: p.providerName, MerchantId: merchant, Amount: amount,
 		}
 	default:
 		w.clearing[p.provider][p.currency] -= int64(m.amount) //nolint:gosec // small
+		w.tally.move(set, p.clearing(), m.amount, fiat(p.currency))
+		w.tally.earn(w.now, "payments", merchant, fiat(p.currency), func(e *earned) { e.refunds.add(m.amount) })
 		return &eventsv1.PaymentDisputeLost{
 			PaymentId: p.id, DisputeId: p.caseID, Provider: p.providerName, MerchantId: merchant, Amount: amount,
 		}

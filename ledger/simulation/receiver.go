@@ -16,6 +16,10 @@ type receiver struct {
 	chain    *chain
 	// asked is in the merchant's currency, rate the worth of a unit of the chain's asset in it, due in the chain's asset.
 	asked, rate, due uint64
+	// stands is where it stands, as a reader of the books should see it; expires and expired are when the offer ends, and was
+	// said to have ended, zero where it was not.
+	stands           receiverStanding
+	expires, expired time.Time
 	// coins are the outputs that pay it, in the order in which they are seen.
 	coins []coin
 
@@ -30,11 +34,19 @@ type coin struct {
 	vout   uint32
 	amount uint64
 	locked bool
+	// late tells that it was seen only after the offer had ended.
+	late bool
 }
 
-// newReceiver is a receiver of any merchant that will end as fate says.
-func newReceiver(w *world, fate receiverFate) *receiver {
-	r := &receiver{merchant: w.merchants.member(w.draw), chain: &w.chains[w.weighted([]uint64{50, 30, 20})]}
+// receiverStanding is a receiver's state, and what was seen and confirmed of what is due.
+type receiverStanding struct {
+	state              string
+	pending, confirmed uint64
+}
+
+// newReceiver is a receiver of a merchant that will end as fate says.
+func newReceiver(w *world, merchant int, fate receiverFate) *receiver {
+	r := &receiver{merchant: merchant, chain: &w.chains[w.weighted([]uint64{50, 30, 20})]}
 	r.id, r.address = w.code("rcv_", 20), w.code(r.chain.addressStart, r.chain.addressDigits)
 	if fate == receiverCallbackRetried || fate == receiverCallbackLost || w.chance(750) {
 		r.callback = "https://" + merchantID(r.merchant) + ".shop.example/paid"
@@ -47,6 +59,35 @@ func newReceiver(w *world, fate receiverFate) *receiver {
 func (r *receiver) source() string { return "urn:simulation:chain-watcher" }
 
 func (r *receiver) advance(w *world) (ledger.Data, time.Duration) {
+	before := r.stands
+	data, wait := r.live(w)
+	r.stands.state = r.state()
+	w.tally.receiver(r, before)
+	return data, wait
+}
+
+// state says how far the receiver is with what it was paid.
+func (r *receiver) state() string {
+	confirmed, expired := r.stands.confirmed, !r.expired.IsZero()
+	switch {
+	case confirmed > r.due:
+		return "overpaid"
+	case confirmed == r.due:
+		return "paid"
+	case confirmed > 0 && expired:
+		return "underpaid_expired"
+	case confirmed > 0:
+		return "partial"
+	case r.stands.pending > 0:
+		return "detected"
+	case expired:
+		return "expired"
+	default:
+		return "waiting"
+	}
+}
+
+func (r *receiver) live(w *world) (ledger.Data, time.Duration) {
 	if !r.created {
 		r.created = true
 		return r.create(w), r.plan.wait()
@@ -54,6 +95,7 @@ func (r *receiver) advance(w *world) (ledger.Data, time.Duration) {
 	next, wait := r.plan.take()
 	switch next.step {
 	case receiverExpire:
+		r.expired = w.time()
 		return &eventsv1.ReceiverExpired{ReceiverId: r.id, MerchantId: merchantID(r.merchant)}, wait
 	case receiverDeliver, receiverMiss:
 		return r.call(w, next.step == receiverDeliver), wait
@@ -89,11 +131,12 @@ func (r *receiver) decimalRate() string {
 
 func (r *receiver) create(w *world) ledger.Data {
 	w.receivers++
+	r.expires = w.time().Add(offer).Truncate(time.Second)
 	d := &eventsv1.ReceiverCreated{
 		ReceiverId: r.id, MerchantId: merchantID(r.merchant), Chain: r.chain.name, Address: r.address,
 		DerivationPath: r.chain.path + strconv.FormatUint(w.receivers, 10),
 		AmountFiat:     money(r.asked, fiat(homeOf(r.merchant))), BaseFiat: r.decimalRate(), AmountDue: money(r.due, r.chain.asset),
-		CallbackUrl: r.callback, ExpiresAt: w.start.Add(w.now + offer).Truncate(time.Second).Format(time.RFC3339),
+		CallbackUrl: r.callback, ExpiresAt: r.expires.Format(time.RFC3339),
 	}
 	if w.chance(400) {
 		d.Username, _ = w.user()
@@ -105,6 +148,7 @@ func (r *receiver) create(w *world) ledger.Data {
 // seen makes what a watcher of the chain tells of a coin.
 func (r *receiver) seen(w *world, step receiverStep, c *coin) ledger.Data {
 	merchant, amount, vout := merchantID(r.merchant), money(c.amount, r.chain.asset), c.vout
+	r.tellSeen(w, step, c, merchant)
 	switch step {
 	case coinDetected:
 		d := &eventsv1.ReceiverPaymentDetected{

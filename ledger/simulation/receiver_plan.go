@@ -26,10 +26,14 @@ type receiverFate uint8
 const (
 	receiverPaid receiverFate = iota
 	receiverPaidInParts
+	receiverPaidPartly
+	receiverPaidTwice
 	receiverOverpaid
 	receiverUnderpaid
 	receiverUnpaid
+	receiverForgotten
 	receiverPaidLate
+	receiverUnconfirmed
 	receiverDoubleSpent
 	receiverReorganised
 	receiverCallbackRetried
@@ -39,8 +43,9 @@ const (
 
 func (w *world) receiverFate() receiverFate {
 	return receiverFate(w.weighted([]uint64{ //nolint:gosec // a small number
-		receiverPaid: 560, receiverPaidInParts: 90, receiverOverpaid: 30, receiverUnderpaid: 40, receiverUnpaid: 170, receiverPaidLate: 30,
-		receiverDoubleSpent: 15, receiverReorganised: 10, receiverCallbackRetried: 40, receiverCallbackLost: 15,
+		receiverPaid: 555, receiverPaidInParts: 80, receiverPaidPartly: 5, receiverPaidTwice: 10, receiverOverpaid: 20, receiverUnderpaid: 40,
+		receiverUnpaid: 165, receiverForgotten: 5, receiverPaidLate: 30, receiverUnconfirmed: 5, receiverDoubleSpent: 15,
+		receiverReorganised: 10, receiverCallbackRetried: 40, receiverCallbackLost: 20,
 	}))
 }
 
@@ -53,6 +58,11 @@ func (r *receiver) planReceiver(w *world, fate receiverFate) {
 		first := mulDiv(r.due, w.upTo(20, 80), 100)
 		r.pay(w, soon, first)
 		r.pay(w, soon+w.longTail(5*time.Second, 5*time.Minute), r.due-first)
+	case receiverPaidPartly:
+		r.pay(w, soon, mulDiv(r.due, w.upTo(10, 95), 100))
+	case receiverPaidTwice:
+		r.pay(w, soon, r.due)
+		r.pay(w, soon+w.longTail(time.Minute, 2*day), r.due)
 	case receiverOverpaid:
 		r.pay(w, soon, mulDiv(r.due, w.upTo(101, 150), 100))
 	case receiverUnderpaid:
@@ -60,6 +70,9 @@ func (r *receiver) planReceiver(w *world, fate receiverFate) {
 		r.at(receiverExpire, offer)
 	case receiverUnpaid:
 		r.at(receiverExpire, offer)
+	case receiverForgotten: // nobody pays, and nobody says that it expired
+	case receiverUnconfirmed:
+		r.detect(w, soon, r.due)
 	case receiverPaidLate:
 		r.at(receiverExpire, offer)
 		r.pay(w, offer+w.longTail(time.Minute, 3*time.Hour), r.due)

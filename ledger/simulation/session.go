@@ -9,7 +9,7 @@ import (
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
-// session is somebody reading on a site, who pays a little every few seconds. A site that is new registers first, and
+// session is somebody reading on a site, who pays a little every second. A site that is new registers first, and
 // publishes its first post.
 type session struct {
 	site int
@@ -21,9 +21,9 @@ type session struct {
 	publish bool
 }
 
-func newSession(w *world) *session {
+func newSession(w *world, site int) *session {
 	return &session{
-		site: w.sites.member(w.draw), id: w.code("ses_", 16), left: w.magnitude(1, 24), publish: w.chance(25), onPost: w.chance(900),
+		site: site, id: w.code("ses_", 16), left: w.magnitude(1, 24), publish: w.chance(25), onPost: w.chance(900),
 	}
 }
 
@@ -44,16 +44,14 @@ func (s *session) advance(w *world) (ledger.Data, time.Duration) {
 	if s.left == 0 {
 		return s.receive(w), over
 	}
-	return s.receive(w), w.between(800*time.Millisecond, 6*time.Second)
+	return s.receive(w), w.between(950*time.Millisecond, 1050*time.Millisecond)
 }
 
 func (s *session) register(w *world) ledger.Data {
 	id := siteID(s.site)
 	d := &eventsv1.SiteRegistered{
 		PluginId: id, SiteUrl: "https://" + id + ".blog.example/", PaymentPointer: pointer(s.site),
-		TimeZone: oneOf(w.draw, []string{
-			"UTC", "Europe/Paris", "Europe/London", "America/New_York", "America/Sao_Paulo", "Asia/Kolkata", "Asia/Tokyo", "Australia/Sydney",
-		}),
+		TimeZone: clocks()[clockOfSite(s.site)].zone,
 	}
 	if w.chance(700) {
 		d.OwnerEmail = "owner@" + id + ".blog.example"
@@ -62,9 +60,19 @@ func (s *session) register(w *world) ledger.Data {
 }
 
 // pointer is a site's payment pointer: fixed, at one of some wallets.
-func pointer(site int) string {
-	hosts := [...]string{"$wallet.example/", "$pay.union-north.example/", "https://ilp.harbour.example/", "$Meadow.example:8443/"}
-	return hosts[mix(site)>>32%uint64(len(hosts))] + siteID(site)
+func pointer(site int) string { return walletOf(site).pointers + siteID(site) }
+
+// wallet is where payments to some pointers arrive.
+type wallet struct{ pointers, host string }
+
+func walletOf(site int) wallet {
+	wallets := [...]wallet{
+		{"$wallet.example/", "wallet.example"},
+		{"$pay.union-north.example/", "pay.union-north.example"},
+		{"https://ilp.harbour.example/", "ilp.harbour.example"},
+		{"$Meadow.example:8443/", "meadow.example"},
+	}
+	return wallets[mix(site)>>32%uint64(len(wallets))]
 }
 
 func (s *session) publishPost(w *world, post uint32) ledger.Data {
@@ -89,10 +97,12 @@ func (s *session) receive(w *world) ledger.Data {
 		newest := w.posts[s.site] - 1
 		s.post = newest + 1 - uint32(w.magnitude(1, uint64(newest))) //nolint:gosec // 1 to newest
 	}
+	amount, in := w.magnitude(20_000, 2_000_000), micropayment(s.site)
 	d := &eventsv1.MonetizationReceived{
-		PluginId: siteID(s.site), PaymentPointer: pointer(s.site), SessionId: s.id,
-		Amount: money(w.magnitude(20_000, 2_000_000), micropayment(s.site)),
+		PluginId: siteID(s.site), PaymentPointer: pointer(s.site), SessionId: s.id, Amount: money(amount, in),
 	}
+	w.tally.move(account{"interledger", walletOf(s.site).host, "clearing"}, account{"site", d.GetPluginId(), "revenue"}, amount, in)
+	w.tally.earn(w.now, "monetization", d.GetPluginId(), in, func(e *earned) { e.gross.add(amount) })
 	if s.onPost {
 		d.PostId = postID(s.post)
 	}

@@ -15,7 +15,7 @@ const (
 	DefaultPace = 2 * time.Second
 )
 
-// MaxAccounts bounds memory: an account takes about 20 bytes.
+// MaxAccounts bounds memory: an account takes about 30 bytes.
 const MaxAccounts = 10_000_000
 
 // DefaultStart is when a simulation begins that names no start.
@@ -31,9 +31,12 @@ type Options struct {
 	Accounts int
 	// Start is the time before the first event; DefaultStart when zero.
 	Start time.Time
-	// Span is about how much time the events take; DefaultPace for each event when 0. With a pace of its own, a shorter
-	// workload of the same seed is the beginning of a longer one.
+	// Span is about how much time the events take; when 0, an event comes in DefaultPace of an average hour. With a pace of its
+	// own, a shorter workload of the same seed is the beginning of a longer one.
 	Span time.Duration
+	// Expect has the simulation add up what its events come to, for Expected. That takes memory for each account, and for each
+	// month in which an owner earns.
+	Expect bool
 	// Ledger is the events' ledger; ledger.DefaultLedger when empty.
 	Ledger string
 }
@@ -65,17 +68,14 @@ func (o Options) withDefaults() (Options, error) {
 	return o.withTimes()
 }
 
-// withTimes fills in the span, and sees to it that all events, of which a few may come after the span, have times that events can have.
+// withTimes sees to it that all events, of which a few may come after the span, have times that events can have.
 func (o Options) withTimes() (Options, error) {
 	room := lastTime().Sub(o.Start)
 	if o.Start.Year() < 1970 || room <= 0 {
 		return o, fmt.Errorf("a start of %s is out of range: events happen from 1970 to 2105", o.Start.Format(time.RFC3339))
 	}
-	if o.Span == 0 {
-		if o.Events > int64(room/DefaultPace) {
-			return o, fmt.Errorf("%d events at one in %v would end after 2105: give a shorter span", o.Events, DefaultPace)
-		}
-		o.Span = time.Duration(o.Events) * DefaultPace
+	if o.Span == 0 && o.Events > int64((room-room/4)/DefaultPace) {
+		return o, fmt.Errorf("%d events at one in %v would end after 2105: give a shorter span", o.Events, DefaultPace)
 	}
 	if o.Span < 0 || o.Span > room-room/4 {
 		return o, fmt.Errorf("a span of %v from %s is out of range: events happen from 1970 to 2105, and some after the span",
@@ -91,8 +91,10 @@ type Simulation struct {
 	queue    queue
 	made     int64
 	arrivals int
-	// gap is the mean time between two arrivals, and arrival when the next is.
+	rhythm   *rhythm
+	// gap is the mean business between two arrivals. The next is that of a comer, at a time since the start.
 	gap, arrival time.Duration
+	comer        *comer
 }
 
 // New is the stream that the options name. It fails where they are out of range.
@@ -101,10 +103,21 @@ func New(options Options) (*Simulation, error) {
 	if err != nil {
 		return nil, err
 	}
-	gap := mulDiv(uint64(options.Span), eventsPerStoryTenths, 10*uint64(options.Events)) //nolint:gosec // both are above 0
-	s := &Simulation{options: options, world: newWorld(options.Seed, options.Accounts, options.Start)}
-	s.gap = max(time.Duration(gap), time.Microsecond) //nolint:gosec // about the span at most
-	s.arrival = s.nextGap()
+	w := newWorld(options.Seed, options.Accounts, options.Start)
+	s := &Simulation{options: options, world: w, rhythm: newRhythm(w.merchants, w.sites)}
+	if options.Expect {
+		w.tally = newTally(options.Start)
+	}
+	events := uint64(options.Events) //nolint:gosec // above 0
+	business := time.Duration(options.Events) * DefaultPace
+	if options.Span == 0 {
+		s.options.Span = s.rhythm.later(options.Start, 0, business)
+	} else {
+		business = s.rhythm.business(options.Start, options.Span)
+	}
+	s.gap = time.Duration(mulDiv(uint64(business), eventsPerStoryTenths, 10*events)) //nolint:gosec // business is above 0
+	s.gap = max(s.gap, time.Microsecond)
+	s.expect(0)
 	return s, nil
 }
 
@@ -137,14 +150,17 @@ func (s *Simulation) nextTurn() turn {
 		return s.queue.pop()
 	}
 	s.world.now = max(s.world.now, s.arrival)
-	s.arrival = s.world.now + s.nextGap()
 	s.arrivals++
-	return turn{order: s.arrivals, story: s.begin()}
+	first := turn{order: s.arrivals, story: s.begin()}
+	s.expect(s.world.now)
+	return first
 }
 
-// nextGap is the time to the next arrival.
-func (s *Simulation) nextGap() time.Duration {
-	return time.Duration(s.world.below(2*uint64(s.gap))) + 1 //nolint:gosec // above zero
+// expect draws when the next arrival is after a time, and who comes then.
+func (s *Simulation) expect(now time.Duration) {
+	business := time.Duration(s.world.below(2*uint64(s.gap))) + 1 //nolint:gosec // above zero
+	s.arrival = max(s.rhythm.later(s.world.start, now, business), now+1)
+	s.comer = s.rhythm.comes(s.world.draw)
 }
 
 // again puts a story's next turn off by its wait. The first stories, of all kinds, hurry, so that the beginning of any
@@ -158,9 +174,10 @@ func (s *Simulation) again(t turn, wait time.Duration) turn {
 }
 
 func (s *Simulation) event(source string, data ledger.Data) *ledger.Event {
-	at := s.world.start.Add(s.world.now).Truncate(time.Microsecond)
+	at := s.world.time()
 	e := ledger.NewEvent(s.world.eventID(at), at, source, data)
 	e.Ledger = s.options.Ledger
+	s.world.tally.made(e.Type)
 	if _, request := data.(*eventsv1.PaymentStarted); request {
 		e.TraceParent = s.world.traceParent()
 	}

@@ -62,32 +62,42 @@ const (
 func (s *Simulation) begin() story {
 	w, n := s.world, s.arrivals-1
 	if n < int(paymentFates) {
-		return newPayment(w, paymentFate(n)) //nolint:gosec // a small number
+		return newPayment(w, w.merchants.member(w.draw), paymentFate(n)) //nolint:gosec // a small number
 	}
 	if n -= int(paymentFates); n < int(receiverFates) {
-		return newReceiver(w, receiverFate(n))
+		return newReceiver(w, w.merchants.member(w.draw), receiverFate(n))
 	}
 	if n -= int(receiverFates); n < openingSessions {
-		return newSession(w)
+		return newSession(w, w.sites.member(w.draw))
 	}
 	if n -= openingSessions; n < openingTreasury {
-		return [...]story{settlement{}, newPayout(true), journal{}, newPayout(false)}[n%4]
+		return [...]story{settlement{awaited: true}, newPayout(true), journal{}, newPayout(false)}[n%4]
 	}
-	return w.anyStory()
+	return w.anyStory(s.comer)
 }
 
-// anyStory draws from what goes on at a platform.
-func (w *world) anyStory() story {
-	switch n := w.below(1000); {
-	case n < 560:
-		return newPayment(w, w.paymentFate())
-	case n < 730:
-		return newReceiver(w, w.receiverFate())
-	case n < 945:
-		return newSession(w)
-	case n < 960:
+// anyStory draws from what somebody may come for.
+func (w *world) anyStory(c *comer) story {
+	switch c.trade {
+	case atShop:
+		merchant := w.merchants.memberBy(w.draw, c.clock)
+		if w.chance(767) {
+			return newPayment(w, merchant, w.paymentFate())
+		}
+		return newReceiver(w, merchant, w.receiverFate())
+	case atSite:
+		return newSession(w, w.sites.memberBy(w.draw, c.clock))
+	default:
+		return w.officeWork()
+	}
+}
+
+// officeWork draws from what the platform does with its banks and its books.
+func (w *world) officeWork() story {
+	switch n := w.below(55); {
+	case n < 15:
 		return settlement{}
-	case n < 990:
+	case n < 45:
 		return newPayout(w.chance(25))
 	default:
 		return journal{}

@@ -22,7 +22,7 @@ type world struct {
 	start time.Time
 	now   time.Duration
 
-	merchants, sites crowd
+	merchants, sites population
 	users            uint64
 	// payable is what each merchant is owed in its home currency, in units of its scale. Refunds may make it negative.
 	payable []int64
@@ -37,6 +37,8 @@ type world struct {
 	providers [providerCount]provider
 	chains    []chain
 	articles  []article
+	// tally takes in what the stories tell of themselves; nil where nobody asked.
+	tally *tally
 	// receivers counts them, for the paths of their addresses.
 	receivers uint64
 }
@@ -47,12 +49,15 @@ func newWorld(seed uint64, accounts int, start time.Time) *world {
 	return &world{
 		start: start,
 		draw:  newDraw(seed, streamStories), ids: newDraw(seed, streamIDs),
-		merchants: newCrowd(merchants), sites: newCrowd(sites),
+		merchants: newPopulation(merchants, clockOfMerchant), sites: newPopulation(sites, clockOfSite),
 		users:   4 * uint64(accounts), //nolint:gosec // above 0
 		payable: make([]int64, merchants), posts: make([]uint32, sites),
 		providers: providers(), chains: chains(), articles: articles(),
 	}
 }
+
+// time is what an event that is made now says.
+func (w *world) time() time.Time { return w.start.Add(w.now).Truncate(time.Microsecond) }
 
 // owe adds to what a merchant is owed, or takes away, if the amount is in its home currency.
 func (w *world) owe(merchant, currency int, amount int64) {
