@@ -1,0 +1,183 @@
+package main
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
+	"github.com/tributary-ledger/tributary/projections/clickhouse"
+	"github.com/tributary-ledger/tributary/projections/receipts"
+	"github.com/tributary-ledger/tributary/projections/receivers"
+	"github.com/tributary-ledger/tributary/projections/revenue"
+)
+
+// waitForLog waits until every projection has all of the log. It is patient for as long as they go on.
+func waitForLog(t testing.TB, log eventlog.Config, pool *pgxpool.Pool) {
+	t.Helper()
+	admin, err := eventlog.NewAdmin(log)
+	require.NoError(t, err)
+	defer admin.Close()
+	ends, err := admin.EndOffsets(t.Context())
+	require.NoError(t, err)
+	rows, err := pool.Query(t.Context(), `SELECT projection FROM tributary.live`)
+	require.NoError(t, err)
+	live, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	require.NoError(t, err)
+	kept := slices.DeleteFunc(definitions(), func(d projections.Definition) bool { return !slices.Contains(live, d.Name) })
+	ticker := time.NewTicker(20 * time.Millisecond)
+	defer ticker.Stop()
+	for moved, least := time.Now(), int64(math.MaxInt64); ; <-ticker.C {
+		at, err := readBehind(t.Context(), pool, kept, ends)
+		require.NoError(t, err)
+		switch {
+		case at.total == 0:
+			return
+		case at.total < least:
+			moved, least = time.Now(), at.total
+		case time.Since(moved) > patience:
+			require.FailNow(t, "the projections do not go on", "%s", at)
+		}
+	}
+}
+
+// tally is what the log has, as read and added up by the driver.
+type tally struct {
+	copies   map[uuid.UUID]int
+	contents map[uuid.UUID][ledger.HashBytes]byte
+	broken   int
+	postings int
+	debits   map[string]*ledger.Sum // by asset
+	counts   map[string]int         // events by the projection that has a row of their ids
+}
+
+// readLog reads what is committed, to its end.
+func (c *chaos) readLog() *tally {
+	c.Helper()
+	admin, err := eventlog.NewAdmin(c.log)
+	require.NoError(c, err)
+	defer admin.Close()
+	ends, err := admin.EndOffsets(c.Context())
+	require.NoError(c, err)
+	client, err := eventlog.NewClient(c.log, kgo.ConsumeTopics(eventlog.Topics()...), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.KeepControlRecords())
+	require.NoError(c, err)
+	defer client.Close()
+	log := &tally{
+		copies: map[uuid.UUID]int{}, contents: map[uuid.UUID][ledger.HashBytes]byte{},
+		debits: map[string]*ledger.Sum{}, counts: map[string]int{},
+	}
+	maps.DeleteFunc(ends, func(_ eventlog.TopicPartition, end int64) bool { return end == 0 })
+	for len(ends) > 0 {
+		fetches := client.PollFetches(c.Context())
+		require.NoError(c, fetches.Err())
+		fetches.EachRecord(func(r *kgo.Record) {
+			log.add(r)
+			place := eventlog.TopicPartition{Topic: r.Topic, Partition: r.Partition}
+			if r.Offset+1 >= ends[place] {
+				delete(ends, place)
+			}
+		})
+	}
+	return log
+}
+
+func (l *tally) add(r *kgo.Record) {
+	if r.Attrs.IsControl() {
+		return
+	}
+	record := eventlog.Decode(r)
+	if record.Event == nil {
+		l.broken++
+		return
+	}
+	event := record.Event
+	l.copies[event.ID]++
+	if l.copies[event.ID] > 1 {
+		return
+	}
+	l.contents[event.ID] = event.ContentHash()
+	if revenue.New().Counts(&record) {
+		l.counts[revenue.Name]++
+	}
+	if strings.HasPrefix(string(event.Type), "tributary.payment.") {
+		l.counts[receipts.Name]++
+	}
+	if r.Topic == eventlog.TopicReceivers {
+		l.counts[receivers.Name]++
+	}
+	for _, posting := range ledger.Postings(nil, event) {
+		l.postings++
+		if posting.Direction == ledger.Debit {
+			if l.debits[posting.Asset] == nil {
+				l.debits[posting.Asset] = &ledger.Sum{}
+			}
+			l.debits[posting.Asset].Add(posting.Amount)
+		}
+	}
+}
+
+// prove compares the log with what was published, by the driver's own list; the books with the log, by counting; and both, by the
+// audit.
+func (c *chaos) prove() {
+	c.Helper()
+	log := c.readLog()
+	c.journal.check(c.T, log.copies, log.contents)
+	require.Equal(c, c.journal.broken, log.broken, "each broken record is in the log once")
+	var events, entries, ofPayments, ofReceivers, quarantined int
+	require.NoError(c, c.pool.QueryRow(c.Context(), `SELECT (SELECT count(*) FROM balances.identity), (SELECT count(*) FROM books.entries),
+		(SELECT count(*) FROM receipts.identity), (SELECT count(*) FROM receivers.identity), (SELECT count(*) FROM books.quarantine)`,
+	).Scan(&events, &entries, &ofPayments, &ofReceivers, &quarantined))
+	require.Equal(c, len(log.copies), events, "each event counts once")
+	require.Equal(c, log.postings, entries, "each posting counts once")
+	require.Equal(c, log.counts[receipts.Name], ofPayments)
+	require.Equal(c, log.counts[receivers.Name], ofReceivers)
+	require.Equal(c, log.broken, quarantined, "each broken record is kept")
+	c.proveBalances(log)
+	c.proveRevenue(log)
+	c.Logf("%d events, %d broken records\n%s", events, log.broken, c.run("verify"))
+}
+
+// proveBalances compares what was ever debited and credited of each asset.
+func (c *chaos) proveBalances(log *tally) {
+	c.Helper()
+	rows, err := c.pool.Query(c.Context(), `SELECT asset_code, (sum(debits) * 1e18)::numeric(60)::text,
+		(sum(credits) * 1e18)::numeric(60)::text FROM books.account_balances GROUP BY 1`)
+	require.NoError(c, err)
+	debits, credits := map[string]string{}, map[string]string{}
+	var asset, debited, credited string
+	_, err = pgx.ForEachRow(rows, []any{&asset, &debited, &credited}, func() error {
+		debits[asset], credits[asset] = debited, credited
+		return nil
+	})
+	require.NoError(c, err)
+	require.Equal(c, debits, credits, "debits equal credits")
+	want := map[string]string{}
+	for asset, sum := range log.debits {
+		want[asset] = sum.Big().String()
+	}
+	require.Equal(c, want, debits)
+}
+
+// proveRevenue counts the rows in ClickHouse.
+func (c *chaos) proveRevenue(log *tally) {
+	c.Helper()
+	conn, err := clickhouse.Open(c.Context(), c.clickhouse.URL())
+	require.NoError(c, err)
+	defer func() { require.NoError(c, conn.Close()) }()
+	var rows, distinct uint64
+	require.NoError(c, conn.QueryRow(c.Context(), "SELECT count(), uniqExact(event_id) FROM revenue.events").Scan(&rows, &distinct))
+	require.Equal(c, uint64(log.counts[revenue.Name]), rows)
+	require.Equal(c, rows, distinct)
+}
