@@ -49,6 +49,10 @@ dev: build need-node ## Run all of it on this machine until Ctrl-C (ARGS="--port
 build: need-go ## Build bin/tributary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/tributary ./cmd/tributary
 
+.PHONY: docs
+docs: need-go ## Make the docs a site in bin/docs that is read and searched offline
+	@go run ./docs/site
+
 ##@ Prove it
 
 .PHONY: test
