@@ -99,6 +99,10 @@ func (s *sending) publish(ctx context.Context, writer *eventlog.Writer, events [
 		writer.Publish(ctx, event, s.done)
 	}
 	s.published += len(events)
+	return s.failure()
+}
+
+func (s *sending) failure() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failed

@@ -14,18 +14,24 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/ledger/simulation"
 	"github.com/tributary-ledger/tributary/projections/audit"
 )
 
 func newVerifyCommand(a *app) *cobra.Command {
+	var expect string
 	command := &cobra.Command{
 		Use:   "verify [NAME…]",
 		Short: "Prove that the tables are what the log says",
 		Long: `Reads the log from its start up to where each projection is by its own account, folds it anew with code of its own, and
 compares every row. Projectors may run meanwhile. Prints what differs, with the events behind it, and exits with 1 then.
-Conflicts (one event id with two contents) are listed, but are no difference.`,
+Conflicts (one event id with two contents) are listed, but are no difference.
+
+With --expect the tables are held, besides, against what "tributary simulate --expect" said of its events: nobody else may have
+written to that ledger.`,
 		Example: `  tributary verify
-  tributary verify balances --json | jq '.projections[].differences'`,
+  tributary verify balances --json | jq '.projections[].differences'
+  tributary verify --expect expected.json`,
 		ValidArgsFunction: completeProjections,
 		RunE: func(command *cobra.Command, args []string) error {
 			for _, name := range args {
@@ -33,15 +39,29 @@ Conflicts (one event id with two contents) are listed, but are no difference.`,
 					return usagef("there is no proof of %q, only of %s", name, strings.Join(audit.Names(), ", "))
 				}
 			}
-			return a.verify(command.Context(), args)
+			if expect == "" {
+				return a.verify(command.Context(), args)
+			}
+			expected, err := a.readExpect(expect)
+			if err != nil {
+				return err
+			}
+			return a.verifyAgainst(command.Context(), args, expected)
 		},
 	}
+	command.Flags().StringVar(&expect, "expect", "", "compare with this `file` of a simulation's totals, or with stdin (-)")
 	a.jsonFlag(command, `an object of projections (name, generation, positions, behind, records, duplicates, rows, checks,
-differences, differences_total, conflicts, conflicts_total)`)
+differences, differences_total, conflicts, conflicts_total) and, with --expect, expected (name, projection, rows,
+differences, differences_total)`)
 	return command
 }
 
 func (a *app) verify(ctx context.Context, names []string) error {
+	return a.verifyAgainst(ctx, names, nil)
+}
+
+// verifyAgainst compares with what a simulation says, too, if anything is expected.
+func (a *app) verifyAgainst(ctx context.Context, names []string, expected *simulation.Expected) error {
 	admin, err := a.openKafka(ctx)
 	if err != nil {
 		return err
@@ -70,13 +90,16 @@ func (a *app) verify(ctx context.Context, names []string) error {
 		if err != nil {
 			return a.explainClickHouse(err)
 		}
-		if err := a.printReport(withLag(report, ends)); err != nil {
-			return err
+		all := verification{Projections: withLag(report, ends)}
+		all.Expected, err = compareExpected(ctx, pool, warehouse, expected, names)
+		if err != nil {
+			return a.explainClickHouse(err)
 		}
-		if !report.Agrees() {
-			return errNo
+		err = a.printReport(all)
+		if err == nil && !(report.Agrees() && asExpected(all.Expected)) {
+			err = errNo
 		}
-		return nil
+		return err
 	})
 }
 
@@ -96,6 +119,12 @@ func (a *app) auditWithBar(ctx context.Context, auditor *audit.Auditor, names []
 	})
 	(<-bars).end()
 	return report, err
+}
+
+// verification is what verify found, as --json prints it.
+type verification struct {
+	Projections []verified `json:"projections"`
+	Expected    []compared `json:"expected,omitempty"`
 }
 
 // verified is what is proven of a projection, and how much of the log it does not have yet: of that nothing is said.
@@ -127,10 +156,11 @@ func withLag(report audit.Report, ends map[eventlog.TopicPartition]int64) []veri
 	return all
 }
 
-func (a *app) printReport(report []verified) error {
+func (a *app) printReport(all verification) error {
 	if a.asJSON {
-		return a.printJSON(map[string][]verified{"projections": report})
+		return a.printJSON(all)
 	}
+	report := all.Projections
 	if err := a.printTable(reportTable(report)); err != nil {
 		return err
 	}
@@ -142,7 +172,10 @@ func (a *app) printReport(report []verified) error {
 			return err
 		}
 	}
-	return nil
+	if all.Expected == nil {
+		return nil
+	}
+	return a.printCompared(all.Expected)
 }
 
 func reportTable(report []verified) *table {
