@@ -23,6 +23,7 @@ GO_MINIMUM := $(shell sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' go.mod)
 NODE_MINIMUM := 20
 
 VERSION ?= $(or $(shell git describe --tags --always --dirty 2>/dev/null),unknown)
+BIN ?= bin/tributary
 
 # Packages tested at a time: each may start servers of its own, and two fill a machine of two cores.
 TEST_PACKAGES ?= 2
@@ -48,6 +49,26 @@ dev: build need-node ## Run all of it on this machine until Ctrl-C (ARGS="--port
 .PHONY: build
 build: need-go ## Build bin/tributary
 	CGO_ENABLED=0 go build -trimpath -ldflags '-X main.version=$(VERSION)' -o bin/tributary ./cmd/tributary
+
+# Loading ClickHouse's engine takes the system's dynamic linker, so the image's program is built without, and with the time zones in it.
+.PHONY: static
+static: need-go ## Build the program for images: linked with nothing, time zones in it, without the embedded ClickHouse (BIN=path)
+	CGO_ENABLED=0 go build -trimpath -tags static,timetzdata -ldflags '-X main.version=$(VERSION)' -o $(BIN) ./cmd/tributary
+
+# Passwords are made once, for whoever may read this folder's files as their owner.
+.env: | .env.example
+	@umask 077; while IFS= read -r line; do \
+		case $$line in *_PASSWORD=) printf '%s%s\n' "$$line" "$$(LC_ALL=C tr -dc a-zA-Z0-9 </dev/urandom | head -c 32)";; *) printf '%s\n' "$$line";; esac; \
+	done <.env.example >.env.new && mv .env.new .env && echo 'made passwords in .env' >&2
+
+.PHONY: up
+up: .env ## Run all of it in containers, with Prometheus and Grafana: needs Docker Compose, and nothing else
+	TRIBUTARY_VERSION='$(VERSION)' docker compose up --build --detach
+	docker compose ps
+
+.PHONY: down
+down: ## Stop those containers; their data stays
+	docker compose down
 
 .PHONY: docs
 docs: need-go ## Make the docs a site in bin/docs that is read and searched offline

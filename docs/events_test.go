@@ -203,7 +203,9 @@ func codes(t *testing.T) string {
 		byCode[parts[1]] = append(byCode[parts[1]], e)
 	}
 	var text strings.Builder
+	require.Len(t, ledger.Codes(), len(meanings()))
 	for _, meaning := range meanings() {
+		require.Contains(t, ledger.Codes(), ledger.Code(meaning[0]))
 		all := byCode[meaning[0]]
 		require.NotEmpty(t, all, "ledger/testdata/invalid has no example of %s", meaning[0])
 		delete(byCode, meaning[0])

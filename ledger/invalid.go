@@ -29,6 +29,15 @@ const (
 	CodeTooLarge          Code = "too_large"
 )
 
+// Codes is the closed list.
+func Codes() []Code {
+	return []Code{
+		CodeBadEnvelope, CodeUnknownType, CodeUndecodable, CodeUnknownField, CodeMissingField, CodeBadField,
+		CodeBadID, CodeBadTime, CodeBadAmount, CodeAmountNegative, CodeAmountTooLarge, CodeFeeOverAmount,
+		CodeBadAccount, CodeUnbalancedJournal, CodeSubjectMismatch, CodeWrongTopic, CodeTooLarge,
+	}
+}
+
 // Invalid says why an event is refused: the rule (Code), the place (Path, such as "data.lines[3].unit_price.value", or
 // empty for the whole event) and, for people, the rule in words with what was found and what would mend it (Message).
 type Invalid struct {

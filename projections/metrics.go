@@ -22,7 +22,7 @@ type metrics struct {
 	duplicates            prometheus.Counter
 }
 
-func newMetrics(registerer prometheus.Registerer, definition Definition) *metrics {
+func newMetrics(registerer prometheus.Registerer, definition Definition, health *Health) *metrics {
 	if registerer == nil {
 		registerer = prometheus.NewRegistry()
 	}
@@ -59,11 +59,34 @@ func newMetrics(registerer prometheus.Registerer, definition Definition) *metric
 	}
 	labelled := prometheus.WrapRegistererWith(prometheus.Labels{"projection": definition.Name}, registerer)
 	labelled.MustRegister(m.lagEvents, m.lagSeconds, m.events, m.batchSeconds, m.retries,
-		m.fenced, m.conflicts, m.duplicates)
+		m.fenced, m.conflicts, m.duplicates, readiness(health))
 	if definition.Rejections {
 		registerer.MustRegister(m.quarantined)
 	}
+	m.beginAtZero()
 	return m
+}
+
+// beginAtZero makes the counters that alerts watch known before they count: of one that begins with 1 nobody sees the increase.
+func (m *metrics) beginAtZero() {
+	for _, kind := range []string{"acquire", "prepare", "commit", "fetch", "brokers", "session", "log_lost"} {
+		m.retries.WithLabelValues(kind)
+	}
+	for _, reason := range ledger.Codes() {
+		m.quarantined.WithLabelValues(string(reason))
+	}
+}
+
+// readiness is /readyz for those who watch many processes by their metrics.
+func readiness(health *Health) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "tributary_projection_ready", Help: "1 while the projector does its work, as /readyz says; else 0.",
+	}, func() float64 {
+		if health.Ready() != nil {
+			return 0
+		}
+		return 1
+	})
 }
 
 func (m *metrics) observe(batch Batch, committed Committed, took time.Duration) {

@@ -77,11 +77,12 @@ func NewRunner(store Store, kafka eventlog.Config, settings Settings) *Runner {
 	settings = settings.withDefaults()
 	name := store.Definition().Name
 	kafka.ClientID = "tributary-" + name
+	health := newHealth(settings.StuckAfter)
 	return &Runner{
 		store: store, kafka: kafka, settings: settings,
 		log:     settings.Logger.With("projection", name),
-		metrics: newMetrics(settings.Registerer, store.Definition()),
-		health:  newHealth(settings.StuckAfter),
+		metrics: newMetrics(settings.Registerer, store.Definition(), health),
+		health:  health,
 	}
 }
 

@@ -17,6 +17,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tributary-ledger/tributary/deploy/devstack/libchdb"
 )
 
 //go:embed package.json
@@ -60,8 +62,8 @@ func Install(ctx context.Context, logger *slog.Logger) (Binaries, error) {
 // It fails where there is none for this machine.
 func InstallClickHouse(ctx context.Context, logger *slog.Logger) (library string, err error) {
 	if !hasClickHouse() {
-		return "", fmt.Errorf("there is no embedded ClickHouse for %s/%s: point TRIBUTARY_CLICKHOUSE_URL at a server of your own, and start "+
-			"the others with --only %s,%s", runtime.GOOS, runtime.GOARCH, ServerKafka, ServerPostgres)
+		return "", fmt.Errorf("there is no embedded ClickHouse for %s/%s in this build: point TRIBUTARY_CLICKHOUSE_URL at a server of your "+
+			"own, and start the others with --only %s,%s", runtime.GOOS, runtime.GOARCH, ServerKafka, ServerPostgres)
 	}
 	dir, err := install(ctx, logger)
 	if err != nil {
@@ -75,9 +77,9 @@ func InstallClickHouse(ctx context.Context, logger *slog.Logger) (library string
 	return library, nil
 }
 
-// hasClickHouse reports whether package.json has an engine for this kind of machine.
+// hasClickHouse reports whether package.json has an engine for this kind of machine, and this program can load it.
 func hasClickHouse() bool {
-	return runtime.GOOS == "linux" && runtime.GOARCH == "amd64"
+	return libchdb.Built && runtime.GOOS == "linux" && runtime.GOARCH == "amd64"
 }
 
 // install returns the folder that holds all packages for this machine.

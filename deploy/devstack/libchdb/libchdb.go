@@ -1,3 +1,5 @@
+//go:build !static
+
 package libchdb
 
 import (
@@ -8,6 +10,9 @@ import (
 
 	"github.com/ebitengine/purego"
 )
+
+// Built tells whether this program can load the engine.
+const Built = true
 
 // symbols are the functions of the library that we call, as chdb.h of chDB 26.7 declares them.
 type symbols struct {
