@@ -71,14 +71,12 @@ func (a *app) checkLog(ctx context.Context) error {
 
 // requireTopics fails before anything is published where something could not be.
 func requireTopics(ctx context.Context, admin *eventlog.Admin) error {
-	cluster, err := admin.Describe(ctx)
+	missing, err := admin.Missing(ctx)
 	if err != nil {
 		return err
 	}
-	for _, topic := range cluster.Topics {
-		if topic.Missing {
-			return fmt.Errorf("topic %s is not there, and nothing was published: \"tributary migrate\" creates the topics", topic.Name)
-		}
+	if len(missing) > 0 {
+		return fmt.Errorf("topic %s is not there, and nothing was published: \"tributary migrate\" creates the topics", missing[0])
 	}
 	return nil
 }

@@ -31,10 +31,14 @@ var ErrAborted = errors.New("none of the events was published")
 // one after another. Its methods may be called at once from many goroutines.
 type AtomicWriter struct {
 	config Config
-	client *kgo.Client
+	id     string
 
 	mu     sync.Mutex // one transaction at a time
-	broken error      // set when the writer can never publish again
+	fenced error      // set when another writer has taken over
+
+	life   sync.Mutex  // guards what follows against Close, which must not wait for a transaction
+	client *kgo.Client // changed by renew alone
+	closed bool
 }
 
 // NewAtomicWriter is an atomic writer under a transactional id, which must be unique among the processes that run: a second
@@ -43,17 +47,26 @@ func NewAtomicWriter(config Config, transactionalID string) (*AtomicWriter, erro
 	if transactionalID == "" {
 		return nil, errors.New("an atomic writer needs a transactional id, one for each process")
 	}
-	opts := append(writerOptions(), kgo.TransactionalID(transactionalID), kgo.TransactionTimeout(transactionTimeout))
-	client, err := NewClient(config.named("atomic"), opts...)
-	if err != nil {
+	w := &AtomicWriter{config: config.named("atomic"), id: transactionalID}
+	if err := w.open(); err != nil {
 		return nil, err
 	}
-	return &AtomicWriter{config: config, client: client}, nil
+	return w, nil
+}
+
+// open makes a client. Its first transaction ends whatever one before it left open.
+func (w *AtomicWriter) open() error {
+	opts := append(writerOptions(), kgo.TransactionalID(w.id), kgo.TransactionTimeout(transactionTimeout))
+	client, err := NewClient(w.config, opts...)
+	if err == nil {
+		w.client = client
+	}
+	return err
 }
 
 // PublishAtomic appends valid events, all or none; positions are in the events' order. Errors: ErrAborted when none is in
 // the log, ErrFenced when another writer has taken over (and none is in the log), ErrUncertain when the answer to the
-// commit was lost.
+// commit was lost. Only after ErrFenced can the writer not go on.
 func (w *AtomicWriter) PublishAtomic(ctx context.Context, events []*ledger.Event) ([]Position, error) {
 	records, err := encodeAll(events)
 	if err != nil || len(records) == 0 {
@@ -61,20 +74,21 @@ func (w *AtomicWriter) PublishAtomic(ctx context.Context, events []*ledger.Event
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.broken != nil {
-		return nil, w.broken
+	if w.fenced != nil {
+		return nil, w.fenced
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrAborted, err)
 	}
+	begun := time.Now()
 	if err := w.client.BeginTransaction(); err != nil {
-		return nil, w.failed(fmt.Errorf("begin a transaction: %w", err))
+		return nil, w.failed(begun, fmt.Errorf("begin a transaction: %w", err))
 	}
 	positions, err := w.produce(ctx, events, records)
 	if err != nil {
-		return nil, w.abort(ctx, err)
+		return nil, w.abort(ctx, begun, err)
 	}
-	if err := w.commit(ctx); err != nil {
+	if err := w.commit(ctx, begun); err != nil {
 		return nil, err
 	}
 	return positions, nil
@@ -94,22 +108,21 @@ func (w *AtomicWriter) produce(ctx context.Context, events []*ledger.Event, reco
 }
 
 // commit ends the transaction. Once the request may be on its way, giving up leaves it open what became of it.
-func (w *AtomicWriter) commit(ctx context.Context) error {
+func (w *AtomicWriter) commit(ctx context.Context, begun time.Time) error {
 	err := w.client.EndTransaction(ctx, kgo.TryCommit)
 	switch {
 	case err == nil:
 		return nil
 	case isFenced(err):
-		return w.failed(err)
+		return w.failed(begun, err)
 	case errors.Is(err, kerr.OperationNotAttempted), errors.Is(err, kerr.TransactionAbortable):
-		return w.abort(ctx, err)
+		return w.abort(ctx, begun, err)
 	}
-	w.broken = fmt.Errorf("commit the transaction: %w: %w", ErrUncertain, err)
-	return w.broken
+	return errors.Join(fmt.Errorf("commit the transaction: %w: %w", ErrUncertain, err), w.renew())
 }
 
 // abort undoes the transaction, also when the caller has gone: until then readers of its partitions wait.
-func (w *AtomicWriter) abort(ctx context.Context, cause error) error {
+func (w *AtomicWriter) abort(ctx context.Context, begun time.Time, cause error) error {
 	gone := ctx.Err()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
@@ -117,26 +130,43 @@ func (w *AtomicWriter) abort(ctx context.Context, cause error) error {
 	if err == nil {
 		err = w.client.EndTransaction(ctx, kgo.TryAbort)
 	}
-	if isFenced(cause) || errors.Is(cause, ErrFenced) {
-		return w.failed(cause)
-	}
-	if err != nil { // the broker aborts it by itself when its time is over
-		w.broken = fmt.Errorf("%w: %w; abort the transaction: %w", ErrAborted, cause, err)
-		return w.broken
-	}
-	if gone != nil { // whether they were in the log was not known, and is now
+	switch {
+	case isFenced(cause):
+		return w.failed(begun, cause)
+	case err != nil: // the next transaction aborts it, or the broker when its time is over
+		return errors.Join(fmt.Errorf("%w: %w; abort the transaction: %w", ErrAborted, cause, err), w.renew())
+	case gone != nil: // whether they were in the log was not known, and is now
 		return fmt.Errorf("%w: they were not acknowledged in time: %w", ErrAborted, gone)
 	}
 	return fmt.Errorf("%w: %w", ErrAborted, cause)
 }
 
-// failed keeps an error after which this writer can never publish again.
-func (w *AtomicWriter) failed(err error) error {
-	if isFenced(err) && !errors.Is(err, ErrFenced) {
-		err = fmt.Errorf("%w: %w", ErrFenced, err)
+// failed tells of a transaction that came to nothing. A fence is the last word, unless it was the broker's own: it fences the writer
+// of a transaction that took too long, as one does while brokers are away.
+func (w *AtomicWriter) failed(begun time.Time, err error) error {
+	switch {
+	case !isFenced(err):
+		err = errors.Join(err, w.renew())
+	case time.Since(begun) > transactionTimeout:
+		err = errors.Join(fmt.Errorf("the brokers gave up a transaction that took more than %v", transactionTimeout), w.renew())
+	default:
+		if !errors.Is(err, ErrFenced) {
+			err = fmt.Errorf("%w: %w", ErrFenced, err)
+		}
+		w.fenced = fmt.Errorf("%w: %w", ErrAborted, err)
 	}
-	w.broken = fmt.Errorf("%w: %w", ErrAborted, err)
-	return w.broken
+	return fmt.Errorf("%w: %w", ErrAborted, err)
+}
+
+// renew makes the next transaction begin with a client that knows nothing of this one.
+func (w *AtomicWriter) renew() error {
+	w.life.Lock()
+	defer w.life.Unlock()
+	w.client.Close()
+	if w.closed {
+		return nil
+	}
+	return w.open()
 }
 
 func isFenced(err error) bool {
@@ -145,4 +175,9 @@ func isFenced(err error) bool {
 }
 
 // Close ends the connections; a transaction that is under way is aborted by the broker when its time is over.
-func (w *AtomicWriter) Close() { w.client.Close() }
+func (w *AtomicWriter) Close() {
+	w.life.Lock()
+	defer w.life.Unlock()
+	w.closed = true
+	w.client.Close()
+}

@@ -125,6 +125,29 @@ func TestTheOlderOfTwoAtomicWritersIsFenced(t *testing.T) {
 	}
 }
 
+// A broker cannot say what became of a commit: the caller is told so, and the writer goes on.
+func TestAnUncertainCommitDoesNotEndAnAtomicWriter(t *testing.T) {
+	t.Parallel()
+	kafka := stacktest.Cluster(t, devstack.KafkaConfig{})
+	config := Config{Brokers: kafka.Brokers()}
+	admin := testTopics(t, config)
+	writer := testAtomicWriter(t, config, "door-1")
+	events := samples(t, 30)
+	_, err := writer.PublishAtomic(t.Context(), events[:10])
+	require.NoError(t, err)
+	kafka.Cluster().ControlKey(int16(kmsg.EndTxn), func(request kmsg.Request) (kmsg.Response, error, bool) {
+		response, _ := request.ResponseKind().(*kmsg.EndTxnResponse)
+		response.ErrorCode = kerr.UnknownServerError.Code
+		return response, nil, true
+	})
+	_, err = writer.PublishAtomic(t.Context(), events[10:20])
+	require.ErrorIs(t, err, ErrUncertain)
+	require.NotErrorIs(t, err, ErrAborted)
+	_, err = writer.PublishAtomic(t.Context(), events[20:])
+	require.NoError(t, err)
+	require.Len(t, readAll(t, config, wholeLog(t, admin)).ids(), 20)
+}
+
 // openTransaction produces records in a transaction and leaves it open; end finishes it.
 func openTransaction(t testing.TB, config Config, id string, records ...*kgo.Record) (end func(kgo.TransactionEndTry)) {
 	t.Helper()

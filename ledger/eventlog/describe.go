@@ -129,7 +129,7 @@ func (a *Admin) offsets(ctx context.Context, which string, list listing, topics 
 	}
 	started := time.Now()
 	listed, err := list(ctx, topics...)
-	for err == nil && passing(listed.Error(), time.Since(started)) {
+	for ctx.Err() == nil && passing(errors.Join(err, listed.Error()), time.Since(started)) {
 		// What the client knows of topics is up to metadataMinAge old, and brokers hear of new topics and leaders one by one.
 		if err = sleep(ctx, metadataMinAge); err == nil {
 			listed, err = list(ctx, topics...)
@@ -156,12 +156,13 @@ func (a *Admin) offsets(ctx context.Context, which string, list listing, topics 
 }
 
 // passing tells whether to ask again after so long: a topic that is new is known everywhere in a moment, and a partition whose
-// leader is gone has another as soon as its silence is noticed.
+// leader is dead (the client asks nobody twice who takes no connections) has another as soon as its silence is noticed.
 func passing(err error, asked time.Duration) bool {
 	if errors.Is(err, kerr.UnknownTopicOrPartition) {
 		return asked < 4*metadataMinAge
 	}
-	return kerr.IsRetriable(err) && asked < adminRetryTimeout
+	_, dead := errors.AsType[*kadm.ShardErrors](err)
+	return (dead || kerr.IsRetriable(err)) && asked < adminRetryTimeout
 }
 
 // Identities are the topics' ids and the partitions' present leader epochs; of all the ledger's topics when none is named.

@@ -78,13 +78,7 @@ func (a *Admin) Ensure(ctx context.Context, settings TopicSettings) ([]string, e
 	if err != nil {
 		return nil, err
 	}
-	var missing []string
-	for _, topic := range Topics() {
-		if isMissing(meta.Topics[topic]) {
-			missing = append(missing, topic)
-		}
-	}
-	changes, err := a.create(ctx, missing, settings, len(meta.Brokers))
+	changes, err := a.create(ctx, missing(meta), settings, len(meta.Brokers))
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +87,25 @@ func (a *Admin) Ensure(ctx context.Context, settings TopicSettings) ([]string, e
 	}
 	grown, err := a.grow(ctx, settings.Partitions)
 	return append(changes, grown...), err
+}
+
+// Missing are the ledger's topics that are not there. Any broker knows, though others are dead.
+func (a *Admin) Missing(ctx context.Context) ([]string, error) {
+	meta, err := a.metadata(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return missing(meta), nil
+}
+
+func missing(meta kadm.Metadata) []string {
+	var topics []string
+	for _, topic := range Topics() {
+		if isMissing(meta.Topics[topic]) {
+			topics = append(topics, topic)
+		}
+	}
+	return topics
 }
 
 func isMissing(topic kadm.TopicDetail) bool {
