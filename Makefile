@@ -146,6 +146,11 @@ lint-schemas: $(BUF)
 		echo 'schemas/baseline.binpb lacks an addition to the schemas: run "make baseline" and commit the result.' >&2; exit 1; }
 	@echo 'schemas keep their promises'
 
+# Where AsyncAPI's own JSON Schema is, for the test that holds schemas/asyncapi.json to it.
+.PHONY: asyncapi-schema
+asyncapi-schema: $(BUF)
+	@echo $(patsubst %/.bin/buf,%,$(BUF))/@asyncapi/specs/schemas/3.0.0.json
+
 # Generated beside and compared, so that work under way is neither overwritten nor mistaken for stale code.
 lint-generated: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT)
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
