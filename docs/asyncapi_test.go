@@ -43,8 +43,8 @@ func short(name ledger.Type) string {
 // asyncapi describes Tributary: what it receives on which topic, in which form.
 func asyncapi(t *testing.T) object {
 	t.Helper()
-	channels := make(object, 0, len(ledger.Topics()))
-	var operations, messages object
+	channels, operations := make(object, 0, len(ledger.Topics())), make(object, 0, len(ledger.Topics()))
+	var messages object
 	for _, topic := range ledger.Topics() {
 		name := strings.TrimPrefix(topic, "tributary.")
 		var here object
