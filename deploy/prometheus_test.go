@@ -133,14 +133,35 @@ func (s *composedStack) testPrometheus(t *testing.T) {
 	require.Eventually(t, func() bool { return len(p.ask(t, `ALERTS`)) == 0 }, patience, 50*time.Millisecond)
 }
 
+// testOutage stops ClickHouse while events come: the alert is pending, fires for the one projection that writes there, and ends when
+// the server is back.
+func (s *composedStack) testOutage(t *testing.T) {
+	p := startPrometheus(t, tool(t, "prometheus"), s.health)
+	alert := func(state string) []map[string]string {
+		return p.ask(t, `ALERTS{alertname="ProjectorNotReady", alertstate="`+state+`"}`)
+	}
+	require.Eventually(t, func() bool {
+		return len(p.ask(t, `tributary_projection_ready == 1`)) == len(s.health)
+	}, patience, 50*time.Millisecond)
+	require.NoError(t, s.clickhouse.Kill())
+	s.publish(t, "300", "8")
+	require.Eventually(t, func() bool { return len(alert("pending")) == 1 }, patience, 50*time.Millisecond)
+	require.Eventually(t, func() bool { return len(alert("firing")) == 1 }, patience, 50*time.Millisecond)
+	require.Equal(t, "revenue", alert("firing")[0]["projection"])
+	require.Equal(t, "critical", alert("firing")[0]["severity"])
+	require.NoError(t, s.clickhouse.Restart(t.Context()))
+	require.Eventually(t, func() bool { return len(alert("firing"))+len(alert("pending")) == 0 }, patience, 50*time.Millisecond)
+}
+
 // prometheus is a server of a test's own.
 type prometheus struct{ url string }
 
-// startPrometheus runs one with our prometheus.yml and rules.yml, only quicker, and with addresses where Docker's DNS would be asked.
+// startPrometheus runs one with our prometheus.yml and rules.yml, only quicker (seconds for minutes), and with addresses where Docker's DNS would be asked.
 func startPrometheus(t *testing.T, path string, targets map[string]string) prometheus {
 	t.Helper()
 	dir := t.TempDir()
-	require.NoError(t, copyFile(filepath.Join("prometheus", "rules.yml"), filepath.Join(dir, "rules.yml")))
+	quick := regexp.MustCompile(`for: \d+m`).ReplaceAllString(readFile(t, "prometheus", "rules.yml"), "for: 3s")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "rules.yml"), []byte(quick), 0o600))
 	static := make([]string, 0, len(targets))
 	for service, url := range targets {
 		static = append(static, "      - {targets: [\""+strings.TrimPrefix(url, "http://")+"\"], labels: {__meta_dns_name: "+service+"}}")

@@ -29,6 +29,8 @@ type composedStack struct {
 	// settings are a container's variables, with addresses of this machine.
 	settings []string
 	reader   string // ClickHouse's URL for the user who only reads
+
+	clickhouse *devstack.ClickHouse
 	// health is where each projector serves it.
 	health map[string]string
 }
@@ -47,7 +49,8 @@ func TestTheStackAsComposed(t *testing.T) {
 	}
 	s := &composedStack{image: image{filepath.Join(t.TempDir(), "tributary")}, project: project, health: map[string]string{}}
 	makeImage(t, s.image)
-	warehouse := composedClickHouse(t)
+	s.clickhouse = composedClickHouse(t)
+	warehouse := s.clickhouse.URL()
 	s.reader = as(warehouse, "reader", os.Getenv("READER_PASSWORD"))
 	addresses := map[string]string{
 		"TRIBUTARY_KAFKA_BROKERS":  strings.Join(composedKafka(t, project), ","),
@@ -67,6 +70,7 @@ func TestTheStackAsComposed(t *testing.T) {
 	t.Run("the dashboard for analysts has its figures", func(t *testing.T) { testQueries(t, s.reader) })
 	t.Run("every metric that is named is there", s.testMetrics)
 	t.Run("Prometheus sees it", s.testPrometheus)
+	t.Run("an alert fires, and is over", s.testOutage)
 	t.Run("it is proven", func(t *testing.T) { require.Contains(t, s.image.must(t, s.settings, "verify"), "proven") })
 }
 
@@ -75,15 +79,21 @@ func (s *composedStack) run(t *testing.T) {
 	t.Helper()
 	s.image.must(t, s.settings, s.project.Services["migrate"].Command...)
 	for name, service := range s.project.Services {
-		if service.Build != nil && service.Command[0] == "project" {
+		if isProjector(service) {
 			s.health[name] = s.image.start(t, s.settings, service.Command...)
 		}
 	}
 	require.NotEmpty(t, s.health)
-	events := filepath.Join(t.TempDir(), "events.ndjson")
-	s.image.must(t, nil, "simulate", "--events", "6_000", "--seed", "7", "--accounts", "20", "--start", "2024-01-01T00:00:00Z",
-		"--span", "17000h", "--out", events)
-	s.image.must(t, s.settings, "publish", events, "--wait")
+	s.publish(t, "6_000", "7", "--wait")
+}
+
+// publish makes so many events up and publishes them.
+func (s *composedStack) publish(t *testing.T, events, seed string, flags ...string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "events.ndjson")
+	s.image.must(t, nil, "simulate", "--events", events, "--seed", seed, "--accounts", "20", "--start", "2024-01-01T00:00:00Z",
+		"--span", "17000h", "--out", file)
+	s.image.must(t, s.settings, append([]string{"publish", file}, flags...)...)
 }
 
 // composedKafka is Kafka under the settings of its container, as far as they do not say where it listens: of the real one where Java and
@@ -200,7 +210,7 @@ func as(address, user, password string) string {
 }
 
 // composedClickHouse is ClickHouse with the files that its container has beside the image's own.
-func composedClickHouse(t *testing.T) string {
+func composedClickHouse(t *testing.T) *devstack.ClickHouse {
 	t.Helper()
 	home := stacktest.Dir(t)
 	for _, name := range []string{"config.d/tributary.xml", "users.d/tributary.xml"} {
@@ -213,7 +223,7 @@ func composedClickHouse(t *testing.T) string {
 	t.Cleanup(func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
 	ratio := query(t, server.URL(), "SELECT value FROM system.server_settings WHERE name = 'max_server_memory_usage_to_ram_ratio'")
 	require.Equal(t, "0.8", strings.TrimSpace(ratio), "config.d was not read")
-	return server.URL()
+	return server
 }
 
 // testHealth runs the health check of each container where its projector serves.
