@@ -253,3 +253,21 @@ func testSearch(t *testing.T, out string) {
 		require.True(t, slices.Contains(found[:min(3, len(found))], query[1]), "%q finds %v first, not %s", query[0], found, query[1])
 	}
 }
+
+func TestPicturesAreUsedAndSayWhatTheyShow(t *testing.T) {
+	t.Parallel()
+	s, err := load(repository)
+	require.NoError(t, err)
+	folder := filepath.Join(repository, "docs", "pictures")
+	files, err := os.ReadDir(folder)
+	require.NoError(t, err)
+	for _, file := range files {
+		require.True(t, s.pictures["docs/pictures/"+file.Name()], "no page shows %s", file.Name())
+		content, err := os.ReadFile(filepath.Join(folder, file.Name()))
+		require.NoError(t, err)
+		require.NoError(t, xml.Unmarshal(content, new(struct{})), file.Name())
+		require.Contains(t, string(content), "<title", file.Name())
+		require.Contains(t, string(content), "prefers-color-scheme: dark", file.Name())
+		require.NotRegexp(t, `href="http|url\(http|<script|<image`, string(content), file.Name())
+	}
+}
