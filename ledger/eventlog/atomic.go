@@ -38,6 +38,7 @@ type AtomicWriter struct {
 
 	life   sync.Mutex  // guards what follows against Close, which must not wait for a transaction
 	client *kgo.Client // changed by renew alone
+	stalls *stallWatch // of the client
 	closed bool
 }
 
@@ -56,10 +57,11 @@ func NewAtomicWriter(config Config, transactionalID string) (*AtomicWriter, erro
 
 // open makes a client. Its first transaction ends whatever one before it left open.
 func (w *AtomicWriter) open() error {
-	opts := append(writerOptions(), kgo.TransactionalID(w.id), kgo.TransactionTimeout(transactionTimeout))
-	client, err := NewClient(w.config, opts...)
+	opts := append(writerOptions(), kgo.MaxBufferedBytes(writerBufferBytes),
+		kgo.TransactionalID(w.id), kgo.TransactionTimeout(transactionTimeout))
+	client, stalls, err := newWatchedClient(w.config, opts...)
 	if err == nil {
-		w.client = client
+		w.client, w.stalls = client, stalls
 	}
 	return err
 }
@@ -162,6 +164,7 @@ func (w *AtomicWriter) failed(begun time.Time, err error) error {
 func (w *AtomicWriter) renew() error {
 	w.life.Lock()
 	defer w.life.Unlock()
+	w.stalls.close()
 	w.client.Close()
 	if w.closed {
 		return nil
@@ -179,5 +182,6 @@ func (w *AtomicWriter) Close() {
 	w.life.Lock()
 	defer w.life.Unlock()
 	w.closed = true
+	w.stalls.close()
 	w.client.Close()
 }

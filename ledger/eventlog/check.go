@@ -21,11 +21,17 @@ const (
 	SeverityWarning Severity = "warning"
 )
 
+// What a problem may be about besides Kafka's settings.
+const (
+	wholeTopic     = "topic"
+	inSyncReplicas = "in-sync replicas"
+)
+
 // Problem is a topic's setting that is not as the ledger needs it.
 type Problem struct {
 	Severity Severity `json:"severity"`
 	Topic    string   `json:"topic"`
-	// Setting is Kafka's name of it, or "topic", "replication", "log start".
+	// Setting is Kafka's name of it, or "topic", "replication", "in-sync replicas", "log start of partition 3".
 	Setting string `json:"setting"`
 	Found   string `json:"found"`
 	Want    string `json:"want"`
@@ -110,7 +116,7 @@ func (a *Admin) Check(ctx context.Context) ([]Problem, error) {
 
 func missingTopic(topic string) Problem {
 	return Problem{
-		Severity: SeverityWarning, Topic: topic, Setting: "topic", Found: "missing", Want: "present",
+		Severity: SeverityWarning, Topic: topic, Setting: wholeTopic, Found: "missing", Want: "present",
 		Danger: "nothing can be published to it", Fix: "tributary migrate",
 	}
 }
@@ -139,6 +145,9 @@ func (a *Admin) checkTopic(meta kadm.Metadata, topic string, settings map[string
 				a.config.Brokers[0], topic, rule.setting, rule.want),
 		})
 	}
+	if problem, found := checkInSync(topic, meta.Topics[topic].Partitions, settings["min.insync.replicas"]); found {
+		problems = append(problems, problem)
+	}
 	if len(meta.Brokers) >= brokersForReplication && replicas < brokersForReplication {
 		problems = append(problems, Problem{
 			Severity: SeverityWarning, Topic: topic, Setting: "replication", Found: strconv.Itoa(replicas), Want: "3",
@@ -148,6 +157,26 @@ func (a *Admin) checkTopic(meta kadm.Metadata, topic string, settings map[string
 		})
 	}
 	return problems
+}
+
+// checkInSync finds partitions to which nothing can be published, for too few of their replicas are in sync.
+func checkInSync(topic string, partitions kadm.PartitionDetails, least string) (Problem, bool) {
+	need, err := strconv.Atoi(least)
+	if err != nil { // the broker does not tell
+		return Problem{}, false
+	}
+	short, fewest := 0, need
+	for _, p := range partitions {
+		if have := len(p.ISR); have < need || p.Leader < 0 {
+			short, fewest = short+1, min(fewest, have)
+		}
+	}
+	return Problem{
+		Severity: SeverityWarning, Topic: topic, Setting: inSyncReplicas,
+		Found:  fmt.Sprintf("%d (in %d of %d partitions)", fewest, short, len(partitions)),
+		Want:   least + " or more (min.insync.replicas)",
+		Danger: "nothing can be published to them, and whoever publishes waits", Fix: "start the brokers that are down",
+	}, short > 0
 }
 
 func quoteEmpty(value string) string {

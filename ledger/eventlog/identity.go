@@ -174,6 +174,8 @@ func ExplainFetch(p TopicPartition, err error) error {
 		}
 	case errors.Is(err, kerr.OffsetOutOfRange):
 		return &LogLostError{TopicPartition: p, Cause: joined{ErrTruncated, err}, Seen: "the offset is not in the log"}
+	case errors.Is(err, kerr.OffsetNotAvailable):
+		return fmt.Errorf("read %s: its new leader waits for its replicas: are enough brokers up for min.insync.replicas? %w", p, err)
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return fmt.Errorf("%s is not there; `tributary migrate` creates the topics: %w", p, err)
 	default:

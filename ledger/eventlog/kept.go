@@ -2,6 +2,10 @@ package eventlog
 
 import (
 	"context"
+	"fmt"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 )
 
 // Kept is what a reader keeps of a partition between runs.
@@ -34,9 +38,14 @@ func (a *Admin) CheckKept(ctx context.Context, kept map[TopicPartition]Kept) err
 		if !known {
 			return &LogLostError{TopicPartition: p, Cause: ErrTruncated, Seen: "the topic has no such partition"}
 		}
+		// A broker that has not heard of an election says the epoch before: only the leader knows.
+		seen.LeaderEpoch = -1
 		if err := CheckIdentity(p, kept[p].LogIdentity, seen); err != nil {
 			return err
 		}
+	}
+	if err := a.checkEpochs(ctx, kept); err != nil {
+		return err
 	}
 	starts, err := a.StartOffsets(ctx, topics...)
 	if err != nil {
@@ -49,6 +58,46 @@ func (a *Admin) CheckKept(ctx context.Context, kept map[TopicPartition]Kept) err
 	for _, p := range SortedPartitions(kept) {
 		if err := CheckRange(p, kept[p].Next, starts[p], ends[p]); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// checkEpochs asks the leaders whether the records before each position are those that were read: the log of a leader that was
+// elected without them has others in their place, and may be longer by now.
+func (a *Admin) checkEpochs(ctx context.Context, kept map[TopicPartition]Kept) error {
+	request := make(kadm.OffsetForLeaderEpochRequest)
+	for p, k := range kept {
+		if k.LeaderEpoch >= 0 {
+			request.Add(p.Topic, p.Partition, k.LeaderEpoch)
+		}
+	}
+	if len(request) == 0 {
+		return nil
+	}
+	answers, err := a.client.OffsetForLeaderEpoch(ctx, request)
+	if err != nil {
+		return unreachable(a.config, "ask for the log's epochs", err)
+	}
+	for _, p := range SortedPartitions(kept) {
+		k := kept[p]
+		answer, ok := answers[p.Topic][p.Partition]
+		switch {
+		case k.LeaderEpoch < 0:
+		case !ok:
+			return fmt.Errorf("ask for the epochs of %s: %w", p, kerr.UnknownTopicOrPartition)
+		case answer.Err != nil:
+			return ExplainFetch(p, fmt.Errorf("ask for the log's epochs: %w", answer.Err))
+		case answer.EndOffset < 0:
+			return &LogLostError{
+				TopicPartition: p, Cause: ErrTruncated,
+				Seen: fmt.Sprintf("leader epoch %d was seen before, and its leader does not know it", k.LeaderEpoch),
+			}
+		case answer.EndOffset < k.Next:
+			return &LogLostError{
+				TopicPartition: p, Cause: ErrTruncated,
+				Seen: fmt.Sprintf("offset %d is next, and what was read of leader epoch %d ends at %d now", k.Next, k.LeaderEpoch, answer.EndOffset),
+			}
 		}
 	}
 	return nil

@@ -44,9 +44,9 @@ func TestLostAnswersNeitherLoseNorDouble(t *testing.T) {
 				conn, err := new(net.Dialer).DialContext(ctx, network, address)
 				return &cutting{Conn: conn, produced: &produced, cut: &cut}, err
 			}
-			client, err := NewClient(config, append(writerOptions(), kgo.Dialer(dial), kgo.WithHooks(countProduced{&produced}))...)
+			config.Hooks = append(config.Hooks, countProduced{&produced})
+			writer, err := newWriter(config, kgo.Dialer(dial))
 			require.NoError(t, err)
-			writer := &Writer{config: config, client: client}
 			t.Cleanup(writer.Close)
 			events := samples(t, 300)
 			for i := range 10 {

@@ -248,7 +248,15 @@ func TestUnreachableBrokersAreNamed(t *testing.T) {
 	require.ErrorContains(t, err, address)
 	require.ErrorContains(t, err, "TRIBUTARY_KAFKA_BROKERS")
 
-	positions, err := testWriter(t, config).PublishAll(ctx, samples(t, 2))
+	writer := testWriter(t, config)
+	cancel()
+	positions, err := writer.PublishAll(ctx, samples(t, 2))
+	require.Error(t, err)
+	require.NotErrorIs(t, err, ErrUncertain, "it was not even tried")
+	require.Equal(t, int64(-1), positions[0].Offset)
+	ctx, cancel = context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	positions, err = writer.PublishAll(ctx, samples(t, 2))
 	require.ErrorIs(t, err, ErrUncertain)
 	require.Equal(t, int64(-1), positions[0].Offset)
 }

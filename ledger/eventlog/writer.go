@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/tributary-ledger/tributary/ledger"
 )
@@ -18,8 +19,9 @@ const (
 	linger = time.Millisecond
 	// writerBufferBytes bounds what a writer holds that is not acknowledged yet; publishing waits while it is full.
 	writerBufferBytes = 64 << 20
-	// writerBufferRecords bounds the same in events.
+	// writerBufferRecords bounds the same in events: a small one counts as so large that no more fit.
 	writerBufferRecords = 200_000
+	writerLeastBytes    = writerBufferBytes / writerBufferRecords
 	// batchBytes is the largest batch, uncompressed: one largest event and some, below the topics' max.message.bytes.
 	batchBytes = MaxRecordBytes + 512<<10
 )
@@ -33,15 +35,21 @@ var ErrUncertain = errors.New("it is not known whether the events are in the log
 type Writer struct {
 	config Config
 	client *kgo.Client
+	stalls *stallWatch
+	room   *semaphore.Weighted // bytes that may still be buffered
 }
 
 // NewWriter is a writer; it dials nothing yet. Close it when done.
 func NewWriter(config Config) (*Writer, error) {
-	client, err := NewClient(config.named("writer"), writerOptions()...)
+	return newWriter(config)
+}
+
+func newWriter(config Config, more ...kgo.Opt) (*Writer, error) {
+	client, stalls, err := newWatchedClient(config.named("writer"), append(writerOptions(), more...)...)
 	if err != nil {
 		return nil, err
 	}
-	return &Writer{config: config, client: client}, nil
+	return &Writer{config: config, client: client, stalls: stalls, room: semaphore.NewWeighted(writerBufferBytes)}, nil
 }
 
 func writerOptions() []kgo.Opt {
@@ -52,23 +60,23 @@ func writerOptions() []kgo.Opt {
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(batchBytes),
 		kgo.ProducerLinger(linger),
-		kgo.MaxBufferedBytes(writerBufferBytes),
-		kgo.MaxBufferedRecords(writerBufferRecords),
+		kgo.MaxBufferedRecords(2 * writerBufferRecords), // we wait before it would
 	}
 }
 
-// Publish appends one valid event and returns; it waits only while the buffer is full. done is called exactly once, from
-// another goroutine and soon (it must not block): with the event's position once it is acknowledged, or with why it was
-// not. It retries for as long as ctx lives; done comes when the outcome is known, even if ctx ends before.
+// Publish appends one valid event and returns; it waits only while the buffer is full, for as long as ctx lives. done is called
+// exactly once, soon and perhaps from another goroutine (it must not block): with the event's position once it is acknowledged,
+// or with why it was not. Once the event is buffered it is tried until its outcome is known or the writer is closed, and what it
+// waits for is logged when that takes long.
 func (w *Writer) Publish(ctx context.Context, event *ledger.Event, done func(Position, error)) {
 	record, invalid := Encode(event)
 	if invalid != nil {
 		done(Position{}, invalid)
 		return
 	}
-	w.client.Produce(ctx, record, func(r *kgo.Record, err error) {
+	w.produce(ctx, event, record, func(r *kgo.Record, err error) {
 		if err != nil {
-			done(Position{}, w.explain(event, r, err))
+			done(Position{}, err)
 			return
 		}
 		done(position(r), nil)
@@ -77,7 +85,7 @@ func (w *Writer) Publish(ctx context.Context, event *ledger.Event, done func(Pos
 
 // PublishAll appends valid events and waits until each is acknowledged; positions are in the events' order. On an error
 // some may be in the log: those whose position has an Offset that is not -1. When ctx ends while events are under way the
-// error is ErrUncertain.
+// error is ErrUncertain, and they are tried further all the same.
 func (w *Writer) PublishAll(ctx context.Context, events []*ledger.Event) ([]Position, error) {
 	records, err := encodeAll(events)
 	if err != nil {
@@ -85,14 +93,30 @@ func (w *Writer) PublishAll(ctx context.Context, events []*ledger.Event) ([]Posi
 	}
 	all := newGathering(len(records))
 	for i, record := range records {
-		w.client.Produce(ctx, record, func(r *kgo.Record, err error) {
-			if err != nil {
-				err = w.explain(events[i], r, err)
-			}
-			all.done(i, position(r), err)
-		})
+		w.produce(ctx, events[i], record, func(r *kgo.Record, err error) { all.done(i, position(r), err) })
 	}
 	return all.wait(ctx)
+}
+
+// produce waits for room and hands a record to the client. There it must not end with the caller's patience: the client would
+// give up all that is buffered for the same partition with it, also what others published, who have patience.
+func (w *Writer) produce(ctx context.Context, event *ledger.Event, record *kgo.Record, done func(*kgo.Record, error)) {
+	size := max(int64(len(record.Key)+len(record.Value)), writerLeastBytes)
+	err := ctx.Err()
+	if err == nil {
+		err = w.room.Acquire(ctx, size)
+	}
+	if err != nil {
+		done(record, fmt.Errorf("event %s was not published: %w", event.ID, err))
+		return
+	}
+	w.client.Produce(context.WithoutCancel(ctx), record, func(r *kgo.Record, err error) {
+		w.room.Release(size)
+		if err != nil {
+			err = explainProduce(w.config, event, r.Topic, err)
+		}
+		done(r, err)
+	})
 }
 
 // encodeAll refuses all where one is refused, so that nothing is written then.
@@ -120,10 +144,9 @@ func (w *Writer) Flush(ctx context.Context) error {
 func (w *Writer) Buffered() int64 { return w.client.BufferedProduceRecords() }
 
 // Close gives up what is not acknowledged (Flush first) and ends the connections.
-func (w *Writer) Close() { w.client.Close() }
-
-func (w *Writer) explain(event *ledger.Event, r *kgo.Record, err error) error {
-	return explainProduce(w.config, event, r.Topic, err)
+func (w *Writer) Close() {
+	w.stalls.close()
+	w.client.Close()
 }
 
 // explainProduce says what happened to an event that was not acknowledged, and what to do.
