@@ -268,22 +268,12 @@ func TestReadRangeNoticesARecreatedTopic(t *testing.T) {
 			t.Parallel()
 			p := lostPartition()
 			config, admin := k.log(t)
-			big := journal(4000, "")
-			client, err := NewClient(config, append(writerOptions(),
-				kgo.RecordPartitioner(kgo.ManualPartitioner()), kgo.ProducerBatchCompression(kgo.NoCompression()))...)
-			require.NoError(t, err)
-			defer client.Close()
 			const records = 60 // several fetches long
-			for range records {
-				record, bad := Encode(big)
-				require.Nil(t, bad)
-				record.Partition = p.Partition
-				require.NoError(t, client.ProduceSync(t.Context(), record).FirstErr())
-			}
+			fillWith(t, config, journal(4000, ""), records)
 			var once sync.Once
 			var next int64
 			var recreated error
-			err = ReadRange(t.Context(), config, Range{To: map[TopicPartition]int64{p: records}}, func(_ context.Context, batch Batch) error {
+			err := ReadRange(t.Context(), config, Range{To: map[TopicPartition]int64{p: records}}, func(_ context.Context, batch Batch) error {
 				next = batch.Next
 				once.Do(func() { recreated = recreate(t.Context(), admin) }) //nolint:contextcheck // the test's context outlives the batch's
 				return recreated
