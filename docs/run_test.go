@@ -34,7 +34,7 @@ func TestPagesAreTrue(t *testing.T) {
 	out, err := command.CombinedOutput()
 	require.NoErrorf(t, err, "%s", out)
 	for name, test := range map[string]func(*testing.T, string){
-		"commands": testCommands, "queries": testQueries, "settings": testSettings,
+		"commands": testCommands, "queries": testQueries, "settings": testSettings, "command page": testCommandPage,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
