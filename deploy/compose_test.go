@@ -140,6 +140,7 @@ func TestEveryServiceIsBounded(t *testing.T) {
 			continue
 		}
 		require.Equal(t, "deploy/Dockerfile", service.Build.Dockerfile)
+		require.Equal(t, "tributary:local", service.Image, "one image, whatever version make says it is")
 		require.True(t, service.ReadOnly, name)
 		require.Equal(t, []string{"ALL"}, service.CapDrop, name)
 	}

@@ -147,6 +147,8 @@ func TestKafkasListenersAgree(t *testing.T) {
 	require.Equal(t, "INSIDE://kafka:"+ports["INSIDE"]+",HOST://localhost:"+kafka.Ports[0].Published, settings["advertised.listeners"])
 	require.Equal(t, ports["HOST"], kafka.Ports[0].Published, "clients of this machine are sent to the port that is published")
 	require.Equal(t, "kafka:"+ports["INSIDE"], *composed(t).Services["balances"].Environment["TRIBUTARY_KAFKA_BROKERS"])
+	check := kafka.HealthCheck.Test
+	require.Equal(t, "kafka:"+ports["INSIDE"], check[len(check)-1], "it is asked where it sends clients back to")
 	require.Equal(t, kafka.Volumes[0].Target, settings["log.dirs"], "the log is where the volume is")
 }
 
