@@ -110,7 +110,9 @@ func TestSimulateStopsAtAWholeLine(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	out := &stopAfter{most: 1 << 20, stop: stop}
-	code, stderr := simulateTo(ctx, out, nil, "--events=100_000_000", "--out=-")
+	expect := filepath.Join(t.TempDir(), "expected.json")
+	code, stderr := simulateTo(ctx, out, nil, "--events=100_000_000", "--out=-", "--expect", expect)
+	require.NoFileExists(t, expect, "totals of what was not sent")
 	require.Equal(t, exitNo, code)
 	require.Contains(t, stderr, "interrupted after")
 	require.NotContains(t, stderr, "simulated")

@@ -91,9 +91,8 @@ func (a *app) verifyAgainst(ctx context.Context, names []string, expected *simul
 			return a.explainClickHouse(err)
 		}
 		all := verification{Projections: withLag(report, ends)}
-		all.Expected, err = compareExpected(ctx, pool, warehouse, expected, names)
-		if err != nil {
-			return a.explainClickHouse(err)
+		if all.Expected, err = a.compare(ctx, pool, warehouse, expected, names); err != nil {
+			return err
 		}
 		err = a.printReport(all)
 		if err == nil && !(report.Agrees() && asExpected(all.Expected)) {

@@ -78,14 +78,25 @@ type unlikeExpected struct {
 	Want   string `json:"want"`
 }
 
-// compareExpected compares the tables of some projections, all where none is named, with what a simulation says. The revenue is
-// passed over where there is no warehouse, and all of it where nothing is expected.
-func compareExpected(
+// compare is compareExpected, and says what is left out. Nothing is compared where nothing is expected.
+func (a *app) compare(
 	ctx context.Context, pool *pgxpool.Pool, warehouse driver.Conn, expected *simulation.Expected, names []string,
 ) ([]compared, error) {
 	if expected == nil {
 		return nil, nil
 	}
+	if warehouse == nil && len(names) == 0 {
+		a.notef("the revenue is not compared with what is expected: %s", noClickHouse)
+	}
+	all, err := compareExpected(ctx, pool, warehouse, expected, names)
+	return all, a.explainClickHouse(err)
+}
+
+// compareExpected compares the tables of some projections, all where none is named, with what a simulation says. The revenue is
+// passed over where there is no warehouse.
+func compareExpected(
+	ctx context.Context, pool *pgxpool.Pool, warehouse driver.Conn, expected *simulation.Expected, names []string,
+) ([]compared, error) {
 	said, err := saidBySimulation(expected)
 	if err != nil {
 		return nil, err
