@@ -44,7 +44,7 @@ func short(name ledger.Type) string {
 func asyncapi(t *testing.T) object {
 	t.Helper()
 	channels, operations := make(object, 0, len(ledger.Topics())), make(object, 0, len(ledger.Topics()))
-	var messages object
+	messages := make(object, 0, len(ledger.Types()))
 	for _, topic := range ledger.Topics() {
 		name := strings.TrimPrefix(topic, "tributary.")
 		var here object

@@ -149,7 +149,7 @@ func help(t *testing.T, program string, words []string) (said string, below []st
 	out, err := command.CombinedOutput()
 	require.NoErrorf(t, err, "%s", out)
 	title := regexp.MustCompile(`^\S.*:$`)
-	entry := regexp.MustCompile(`^  ([a-z][a-z-]*)  +\S`)
+	entry := regexp.MustCompile(`^ {2}([a-z][a-z-]*) {2,}\S`)
 	var lines []string
 	under := ""
 	for line := range strings.Lines(string(out)) {

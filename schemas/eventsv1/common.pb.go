@@ -25,7 +25,8 @@ const (
 type Money struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An integer as a string; the amount it makes stays below 10^20 whole units.
-	Value     string `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	Value string `protobuf:"bytes,1,opt,name=value,proto3" json:"value,omitempty"`
+	// The asset, such as EUR or DASH.
 	AssetCode string `protobuf:"bytes,2,opt,name=asset_code,json=assetCode,proto3" json:"asset_code,omitempty"`
 	// 0 to 18. Its presence is asked for: a scale left out would change the amount by powers of ten.
 	AssetScale    *uint32 `protobuf:"varint,3,opt,name=asset_scale,json=assetScale,proto3,oneof" json:"asset_scale,omitempty"`

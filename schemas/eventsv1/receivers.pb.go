@@ -23,21 +23,33 @@ const (
 
 // ReceiverCreated offers an address on a chain for one payment. base_fiat is the rate: one unit of the crypto asset in fiat.
 type ReceiverCreated struct {
-	state          protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId     string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	MerchantId     string                 `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	Username       string                 `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
-	Description    string                 `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
-	Chain          string                 `protobuf:"bytes,5,opt,name=chain,proto3" json:"chain,omitempty"`
-	Address        string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
-	DerivationPath string                 `protobuf:"bytes,7,opt,name=derivation_path,json=derivationPath,proto3" json:"derivation_path,omitempty"`
-	AmountFiat     *Money                 `protobuf:"bytes,8,opt,name=amount_fiat,json=amountFiat,proto3" json:"amount_fiat,omitempty"`
-	BaseFiat       string                 `protobuf:"bytes,9,opt,name=base_fiat,json=baseFiat,proto3" json:"base_fiat,omitempty"`
-	AmountDue      *Money                 `protobuf:"bytes,10,opt,name=amount_due,json=amountDue,proto3" json:"amount_due,omitempty"`
-	CallbackUrl    string                 `protobuf:"bytes,11,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
-	ExpiresAt      string                 `protobuf:"bytes,12,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Whom the money is for.
+	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	// Who asked for it.
+	Username string `protobuf:"bytes,3,opt,name=username,proto3" json:"username,omitempty"`
+	// What it is for.
+	Description string `protobuf:"bytes,4,opt,name=description,proto3" json:"description,omitempty"`
+	// The chain, such as dash.
+	Chain string `protobuf:"bytes,5,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The address on the chain.
+	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	// How the wallet derives the address's key.
+	DerivationPath string `protobuf:"bytes,7,opt,name=derivation_path,json=derivationPath,proto3" json:"derivation_path,omitempty"`
+	// The price.
+	AmountFiat *Money `protobuf:"bytes,8,opt,name=amount_fiat,json=amountFiat,proto3" json:"amount_fiat,omitempty"`
+	// The rate: the price of one unit of the crypto asset.
+	BaseFiat string `protobuf:"bytes,9,opt,name=base_fiat,json=baseFiat,proto3" json:"base_fiat,omitempty"`
+	// What is to be paid on the chain.
+	AmountDue *Money `protobuf:"bytes,10,opt,name=amount_due,json=amountDue,proto3" json:"amount_due,omitempty"`
+	// Where the merchant wants to be told.
+	CallbackUrl string `protobuf:"bytes,11,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
+	// Until when the offer stands.
+	ExpiresAt     string `protobuf:"bytes,12,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReceiverCreated) Reset() {
@@ -156,15 +168,23 @@ func (x *ReceiverCreated) GetExpiresAt() string {
 
 // ReceiverPaymentDetected says that a transaction output that pays the address was seen.
 type ReceiverPaymentDetected struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId    string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	MerchantId    string                 `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	Chain         string                 `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
-	Txid          string                 `protobuf:"bytes,4,opt,name=txid,proto3" json:"txid,omitempty"`
-	Vout          *uint32                `protobuf:"varint,5,opt,name=vout,proto3,oneof" json:"vout,omitempty"`
-	Address       string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
-	Amount        *Money                 `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
-	InstantLocked *bool                  `protobuf:"varint,8,opt,name=instant_locked,json=instantLocked,proto3,oneof" json:"instant_locked,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Whom the money is for.
+	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	// The chain, such as dash.
+	Chain string `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The transaction on the chain.
+	Txid string `protobuf:"bytes,4,opt,name=txid,proto3" json:"txid,omitempty"`
+	// The output's place in the transaction, from 0.
+	Vout *uint32 `protobuf:"varint,5,opt,name=vout,proto3,oneof" json:"vout,omitempty"`
+	// The address on the chain.
+	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	// What the output pays.
+	Amount *Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Whether the network promises that it will not be spent twice.
+	InstantLocked *bool `protobuf:"varint,8,opt,name=instant_locked,json=instantLocked,proto3,oneof" json:"instant_locked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -257,17 +277,27 @@ func (x *ReceiverPaymentDetected) GetInstantLocked() bool {
 
 // ReceiverPaymentConfirmed says that the output is final.
 type ReceiverPaymentConfirmed struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId    string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	MerchantId    string                 `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	Chain         string                 `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
-	Txid          string                 `protobuf:"bytes,4,opt,name=txid,proto3" json:"txid,omitempty"`
-	Vout          *uint32                `protobuf:"varint,5,opt,name=vout,proto3,oneof" json:"vout,omitempty"`
-	Address       string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
-	Amount        *Money                 `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
-	InstantLocked *bool                  `protobuf:"varint,8,opt,name=instant_locked,json=instantLocked,proto3,oneof" json:"instant_locked,omitempty"`
-	BlockHeight   *uint32                `protobuf:"varint,9,opt,name=block_height,json=blockHeight,proto3,oneof" json:"block_height,omitempty"`
-	Confirmations *uint32                `protobuf:"varint,10,opt,name=confirmations,proto3,oneof" json:"confirmations,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Whom the money is for.
+	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	// The chain, such as dash.
+	Chain string `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The transaction on the chain.
+	Txid string `protobuf:"bytes,4,opt,name=txid,proto3" json:"txid,omitempty"`
+	// The output's place in the transaction, from 0.
+	Vout *uint32 `protobuf:"varint,5,opt,name=vout,proto3,oneof" json:"vout,omitempty"`
+	// The address on the chain.
+	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	// What the output pays.
+	Amount *Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Whether the network promises that it will not be spent twice.
+	InstantLocked *bool `protobuf:"varint,8,opt,name=instant_locked,json=instantLocked,proto3,oneof" json:"instant_locked,omitempty"`
+	// The block that it is in.
+	BlockHeight *uint32 `protobuf:"varint,9,opt,name=block_height,json=blockHeight,proto3,oneof" json:"block_height,omitempty"`
+	// How many blocks confirm it.
+	Confirmations *uint32 `protobuf:"varint,10,opt,name=confirmations,proto3,oneof" json:"confirmations,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -374,17 +404,27 @@ func (x *ReceiverPaymentConfirmed) GetConfirmations() uint32 {
 
 // ReceiverPaymentReversed says that the output is gone; was_confirmed tells which books it is taken out of.
 type ReceiverPaymentReversed struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId    string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	MerchantId    string                 `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
-	Chain         string                 `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
-	Txid          string                 `protobuf:"bytes,4,opt,name=txid,proto3" json:"txid,omitempty"`
-	Vout          *uint32                `protobuf:"varint,5,opt,name=vout,proto3,oneof" json:"vout,omitempty"`
-	Address       string                 `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
-	Amount        *Money                 `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
-	InstantLocked *bool                  `protobuf:"varint,8,opt,name=instant_locked,json=instantLocked,proto3,oneof" json:"instant_locked,omitempty"`
-	Reason        string                 `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
-	WasConfirmed  *bool                  `protobuf:"varint,10,opt,name=was_confirmed,json=wasConfirmed,proto3,oneof" json:"was_confirmed,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Whom the money is for.
+	MerchantId string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	// The chain, such as dash.
+	Chain string `protobuf:"bytes,3,opt,name=chain,proto3" json:"chain,omitempty"`
+	// The transaction on the chain.
+	Txid string `protobuf:"bytes,4,opt,name=txid,proto3" json:"txid,omitempty"`
+	// The output's place in the transaction, from 0.
+	Vout *uint32 `protobuf:"varint,5,opt,name=vout,proto3,oneof" json:"vout,omitempty"`
+	// The address on the chain.
+	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
+	// What the output paid.
+	Amount *Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Whether the network promises that it will not be spent twice.
+	InstantLocked *bool `protobuf:"varint,8,opt,name=instant_locked,json=instantLocked,proto3,oneof" json:"instant_locked,omitempty"`
+	// Why, in words.
+	Reason string `protobuf:"bytes,9,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Whether it was reported confirmed before.
+	WasConfirmed  *bool `protobuf:"varint,10,opt,name=was_confirmed,json=wasConfirmed,proto3,oneof" json:"was_confirmed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -491,9 +531,11 @@ func (x *ReceiverPaymentReversed) GetWasConfirmed() bool {
 
 // ReceiverExpired says that the offer ended.
 type ReceiverExpired struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId    string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	MerchantId    string                 `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Whom the money is for.
+	MerchantId    string `protobuf:"bytes,2,opt,name=merchant_id,json=merchantId,proto3" json:"merchant_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -544,12 +586,17 @@ func (x *ReceiverExpired) GetMerchantId() string {
 
 // ReceiverCallbackDelivered says that the merchant's callback was answered.
 type ReceiverCallbackDelivered struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId    string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	CallbackUrl   string                 `protobuf:"bytes,2,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
-	Attempt       *uint32                `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
-	StatusCode    *uint32                `protobuf:"varint,4,opt,name=status_code,json=statusCode,proto3,oneof" json:"status_code,omitempty"`
-	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Where the merchant wants to be told.
+	CallbackUrl string `protobuf:"bytes,2,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
+	// Which try it was.
+	Attempt *uint32 `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	// The answer's HTTP status.
+	StatusCode *uint32 `protobuf:"varint,4,opt,name=status_code,json=statusCode,proto3,oneof" json:"status_code,omitempty"`
+	// What went wrong.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -621,12 +668,17 @@ func (x *ReceiverCallbackDelivered) GetError() string {
 
 // ReceiverCallbackFailed says that an attempt at the merchant's callback failed.
 type ReceiverCallbackFailed struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ReceiverId    string                 `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
-	CallbackUrl   string                 `protobuf:"bytes,2,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
-	Attempt       *uint32                `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
-	StatusCode    *uint32                `protobuf:"varint,4,opt,name=status_code,json=statusCode,proto3,oneof" json:"status_code,omitempty"`
-	Error         string                 `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The receiver: one offer of an address.
+	ReceiverId string `protobuf:"bytes,1,opt,name=receiver_id,json=receiverId,proto3" json:"receiver_id,omitempty"`
+	// Where the merchant wants to be told.
+	CallbackUrl string `protobuf:"bytes,2,opt,name=callback_url,json=callbackUrl,proto3" json:"callback_url,omitempty"`
+	// Which try it was.
+	Attempt *uint32 `protobuf:"varint,3,opt,name=attempt,proto3,oneof" json:"attempt,omitempty"`
+	// The answer's HTTP status.
+	StatusCode *uint32 `protobuf:"varint,4,opt,name=status_code,json=statusCode,proto3,oneof" json:"status_code,omitempty"`
+	// What went wrong.
+	Error         string `protobuf:"bytes,5,opt,name=error,proto3" json:"error,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
