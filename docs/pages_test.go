@@ -31,6 +31,9 @@ type page struct {
 //	sql grafana     runs, with Grafana's macros filled in
 //	sql admin       is understood; the server of `make dev` has nobody who may run it
 //	sh pypi         runs after all of that, with its output pypi, where packages can be had from PyPI
+//	sh python       runs a producer, in each of its formats, as do sh java and sh node (see testProducers)
+//	sh … install    prepares that, once, in the cache
+//	sh registry     fills a producer's schema registry
 //
 // Blocks of Go, fragments of SQL, and examples in other languages stand word for word in docs/examples. All others are only shown.
 type block struct {
@@ -124,14 +127,19 @@ func TestCodeIsThatOfTheExamples(t *testing.T) {
 	t.Parallel()
 	var code strings.Builder
 	err := filepath.WalkDir("examples", func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && !entry.IsDir() {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && isInstalled(entry.Name()):
+			return fs.SkipDir
+		case !entry.IsDir():
 			code.WriteString(readFile(t, path))
 		}
-		return err
+		return nil
 	})
 	require.NoError(t, err)
 	for _, p := range pages(t) {
-		for _, b := range ofKind(p.blocks(), "go", "sql fragment", "yaml example", "python example") {
+		for _, b := range ofKind(p.blocks(), "go", "sql fragment", "yaml example", "python example", "java example", "javascript example") {
 			require.Contains(t, code.String(), b.text, "%s:%d is not the code of docs/examples", b.page, b.line)
 		}
 	}

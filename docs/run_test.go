@@ -35,6 +35,7 @@ func TestPagesAreTrue(t *testing.T) {
 	require.NoErrorf(t, err, "%s", out)
 	for name, test := range map[string]func(*testing.T, string){
 		"commands": testCommands, "queries": testQueries, "settings": testSettings, "command page": testCommandPage,
+		"producers": testProducers,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
