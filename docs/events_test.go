@@ -82,7 +82,7 @@ func fields(message protoreflect.MessageDescriptor, subject string) string {
 			name += " (" + fields(nested, "") + ")"
 		}
 		if rule(field).GetPersonal() {
-			name += " ⚿"
+			name += " †"
 		}
 		switch {
 		case string(field.Name()) == subject:

@@ -119,7 +119,7 @@ func fieldRule(t *testing.T, schemas string, field protoreflect.FieldDescriptor,
 		said = append(said, "It may be negative.")
 	}
 	if rule(field).GetPersonal() {
-		said = append(said, "Personal data ⚿.")
+		said = append(said, "Personal data.")
 	}
 	return strings.NewReplacer("<", "&lt;", "*", `\*`, "_", `\_`).Replace(strings.Join(said, " "))
 }
