@@ -19,6 +19,7 @@ import (
 	tables "github.com/yuin/goldmark/extension/ast"
 	renderer "github.com/yuin/goldmark/renderer/html"
 	"github.com/yuin/goldmark/text"
+	"github.com/yuin/goldmark/util"
 )
 
 // newMarkdown reads what GitHub reads. The pages are the repository's own, so the HTML in them stays.
@@ -74,7 +75,11 @@ func words(node ast.Node, source []byte) string {
 		}
 		switch n := n.(type) {
 		case *ast.Text:
-			out.Write(n.Value(source))
+			value := n.Value(source)
+			if n.Parent().Kind() != ast.KindCodeSpan {
+				value = util.UnescapePunctuations(value)
+			}
+			out.Write(value)
 			if n.SoftLineBreak() || n.HardLineBreak() {
 				out.WriteByte(' ')
 			}

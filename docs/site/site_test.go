@@ -196,12 +196,12 @@ func TestAnchorsAreThoseOfGitHub(t *testing.T) {
 	s := &site{byPath: map[string]*page{}, linked: map[string]bool{}, pictures: map[string]bool{}}
 	p := &page{path: "p.md", out: "p.html"}
 	require.NoError(t, s.render(p, []byte("# Title\n## 1. What you need?\n## `books.by_hour` and more\n## A & B\n## Größe – 2\n## A & B\n"+
-		"## [link](https://example.org) *here*\n")))
+		"## [link](https://example.org) *here*\n## a\\_b `c\\_d`\n")))
 	ids := make([]string, 0, len(p.headings))
 	for _, h := range p.headings {
 		ids = append(ids, h.ID)
 	}
-	require.Equal(t, []string{"1-what-you-need", "booksby_hour-and-more", "a--b", "größe--2", "a--b-1", "link-here"}, ids)
+	require.Equal(t, []string{"1-what-you-need", "booksby_hour-and-more", "a--b", "größe--2", "a--b-1", "link-here", "a_b-c_d"}, ids)
 }
 
 func TestALinkThatLeadsNowhereIsAnError(t *testing.T) {
