@@ -25,7 +25,7 @@ import (
 func newExplainCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "explain",
-		Short: "Show the events behind a balance, a receipt or revenue, and prove that they add up to it",
+		Short: "Show the events behind a balance, a receipt or revenue, adding up to it",
 		Long: `Lists the events that a figure was made from, reads each of them back from the log at its position, adds them up by the
 rules, and holds the sum against what the tables say. Where the two differ it says where, and exits with 1.
 
@@ -57,7 +57,7 @@ and stored are objects of decimals, as strings`
 // explainFlags adds --limit and --json.
 func (a *app) explainFlags(command *cobra.Command, how *explained) {
 	const few, most = 40, 10_000
-	command.Flags().IntVar(&how.limit, "limit", few, "list the latest so many, and the others as one sum; with --json all, unless given")
+	command.Flags().IntVar(&how.limit, "limit", few, "list the latest so many, the others as one sum (--json: all)")
 	a.jsonFlag(command, explainedAsJSON)
 	run := command.RunE
 	command.RunE = func(command *cobra.Command, args []string) error {
@@ -82,7 +82,7 @@ func newExplainBalanceCommand(a *app) *cobra.Command {
 balance; with --to what came after is one line, too: all of them always add up to the balance.`,
 		Example: `  tributary explain balance merchant:acme:payable
   tributary explain balance merchant:acme:payable EUR --from 2026-03-01 --limit 100
-  tributary explain balance platform:fees --json | jq -c 'select(.kind == "total") | [.asset_code, .agrees]'`,
+  tributary explain balance platform:fees --json | jq -c 'select(.kind == "total")'`,
 		Args:              cobra.RangeArgs(1, 2), //nolint:mnd // ACCOUNT and ASSET
 		ValidArgsFunction: noCompletion,
 		RunE: func(command *cobra.Command, args []string) error {
@@ -150,8 +150,8 @@ func newExplainRevenueCommand(a *app) *cobra.Command {
 		Long: `Takes the flags of "tributary get revenue", and lists the events behind what that shows, asset by asset. The sums of all
 periods that are chosen are held against the views, each by itself: choose the one that is in question by --from and --to.`,
 		Example: `  tributary explain revenue --by day --owner acme --from 2026-03-01 --to 2026-03-01
-  tributary explain revenue --by hour --stream monetization --post hello-world --tz Asia/Kolkata --asset USD
-  tributary explain revenue --year 2026 --json | jq -r 'select(.kind == "event") | [.position, .adds.net] | @tsv'`,
+  tributary explain revenue --by hour --post hello-world --tz Asia/Kolkata --asset USD
+  tributary explain revenue --year 2026 --json | jq 'select(.kind == "event").adds.net'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: noCompletion,
 		RunE: func(command *cobra.Command, _ []string) error {

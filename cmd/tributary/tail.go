@@ -47,11 +47,11 @@ is no valid event they look at what it claims to be.`,
 	set.StringSliceVar(&flags.filter.types, "type", nil, "only these types, such as payment.posted or 'payment.*'")
 	set.StringSliceVar(&flags.filter.subjects, "subject", nil, "only what is about these: a payment's id, a receiver's, …")
 	set.StringSliceVar(&flags.filter.accounts, "account", nil,
-		"only events that post to these accounts; with a colon at its end it is a prefix")
+		"only events that post to these accounts; one that ends in : is a prefix")
 	set.StringSliceVar(&flags.filter.ledgers, "ledger", nil, "only these ledgers")
 	set.StringSliceVar(&flags.filter.sources, "source", nil, "only these producers")
 	set.StringSliceVar(&flags.filter.ids, "id", nil, "only events with these ids")
-	set.StringVar(&flags.since, "since", "", "begin at this time (RFC 3339, or a date), so long ago (90m, 7d), at a position, or at the start")
+	set.StringVar(&flags.since, "since", "", "begin at a time or date, so long ago (90m, 7d), a position, or the start")
 	set.StringVarP(&flags.lines, "lines", "n", "", "begin with the last so many (default 10, or all since --since)")
 	set.BoolVar(&flags.noFollow, "no-follow", false, "end at the end of the log instead of waiting for more")
 	set.BoolVar(&flags.postings, "postings", false, "show below each event what it does to the books")
