@@ -25,6 +25,8 @@ type ApacheKafkaConfig struct {
 	HeapMB  int               // of each broker; 0 means 256
 	Configs map[string]string // more broker settings, which win over ours
 	Logger  *slog.Logger      // nil for slog's default
+
+	Security ApacheKafkaSecurity // the zero value lets everybody in, in the clear
 }
 
 // ApacheKafka is a running cluster. Its methods may be called from any goroutine.
@@ -94,7 +96,11 @@ func prepareApacheKafka(ctx context.Context, config ApacheKafkaConfig) (*ApacheK
 	if err != nil {
 		return nil, err
 	}
-	return &ApacheKafka{config: config, jars: jars, java: java}, nil
+	k := &ApacheKafka{config: config, jars: jars, java: java}
+	if err := k.writeCertificates(); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 // place chooses the brokers' ports, the first of which is given.
@@ -166,7 +172,8 @@ func (k *ApacheKafka) format(ctx context.Context, b *Broker) error {
 	if err := os.WriteFile(file, k.properties(b), 0o600); err != nil {
 		return fmt.Errorf("writing the properties of %s: %w", b.name, err)
 	}
-	command := k.jvm(ctx, dir, "kafka.tools.StorageTool", "format", "--ignore-formatted", "--cluster-id", clusterID, "--config", file)
+	args := append([]string{"format", "--ignore-formatted", "--cluster-id", clusterID, "--config", file}, k.config.Security.scramUsers()...)
+	command := k.jvm(ctx, dir, "kafka.tools.StorageTool", args...)
 	if out, err := command.CombinedOutput(); err != nil {
 		return fmt.Errorf("formatting the data of %s: %w\n%s", b.name, err, strings.TrimSpace(string(out)))
 	}

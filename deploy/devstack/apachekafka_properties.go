@@ -44,7 +44,7 @@ func (k *ApacheKafka) properties(b *Broker) []byte {
 		"controller.quorum.voters":                 k.voters(),
 		"controller.listener.names":                "CONTROLLER",
 		"inter.broker.listener.name":               "INTERNAL",
-		"listener.security.protocol.map":           "CLIENT:PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
+		"listener.security.protocol.map":           "CLIENT:" + k.config.Security.protocol() + ",INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
 		"listeners":                                b.listeners() + ",CONTROLLER://" + local(b.ports.controller),
 		"advertised.listeners":                     b.listeners(),
 		"log.dirs":                                 filepath.Join(k.dir(b), "data"),
@@ -73,6 +73,7 @@ func (k *ApacheKafka) properties(b *Broker) []byte {
 		"group.coordinator.threads":         "1",
 		"num.recovery.threads.per.data.dir": "2",
 	}
+	k.secure(settings)
 	maps.Copy(settings, k.config.Configs)
 	var text bytes.Buffer
 	for _, name := range slices.Sorted(maps.Keys(settings)) {

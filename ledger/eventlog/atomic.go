@@ -165,7 +165,6 @@ func (w *AtomicWriter) renew() error {
 	w.life.Lock()
 	defer w.life.Unlock()
 	w.stalls.close()
-	w.client.Close()
 	if w.closed {
 		return nil
 	}
@@ -183,5 +182,4 @@ func (w *AtomicWriter) Close() {
 	defer w.life.Unlock()
 	w.closed = true
 	w.stalls.close()
-	w.client.Close()
 }

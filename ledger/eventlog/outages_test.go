@@ -51,7 +51,7 @@ func TestTooFewReplicasMakePublishingWait(t *testing.T) {
 	createTopic(t, testAdmin(t, config), TopicPayments, "min.insync.replicas", "3")
 	admin := testTopics(t, config)
 	var logged bytes.Buffer
-	config.Logger = slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	logger := slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	writer := testWriter(t, config)
 	payments := func(from int) []*ledger.Event {
 		return []*ledger.Event{sample(t, ledger.TypePaymentPosted, from), sample(t, ledger.TypePaymentPosted, from+1)}
@@ -73,8 +73,7 @@ func TestTooFewReplicasMakePublishingWait(t *testing.T) {
 		published <- err
 	}()
 	require.Eventually(t, func() bool { return writer.Buffered() > 0 }, brokerPatience, time.Millisecond)
-	writer.stalls.close() // it would log at the same time
-	writer.stalls.look(t.Context(), writer.stalls.outcomes.Load())
+	(&stallWatch{log: logger, client: writer.client, admin: AdminOf(config, writer.client)}).look(t.Context(), 0)
 	require.Contains(t, logged.String(), "publishing waits")
 	require.Contains(t, logged.String(), "in-sync replicas is 2 (in 3 of 3 partitions), must be 3 or more (min.insync.replicas)")
 	select {

@@ -19,13 +19,11 @@ type stallWatch struct {
 	log      *slog.Logger
 	client   *kgo.Client
 	admin    *Admin
-	outcomes atomic.Int64 // of records so far
-
-	end  context.CancelFunc
-	done sync.WaitGroup
+	outcomes atomic.Int64   // of records so far
+	done     sync.WaitGroup // ends with the client
 }
 
-// newWatchedClient is a writer's client, watched where somebody listens. To be closed before its client.
+// newWatchedClient is a writer's client, watched where somebody listens.
 func newWatchedClient(config Config, opts ...kgo.Opt) (*kgo.Client, *stallWatch, error) {
 	w := &stallWatch{log: config.Logger}
 	client, err := NewClient(config, append(opts, kgo.WithHooks(w))...)
@@ -33,23 +31,23 @@ func newWatchedClient(config Config, opts ...kgo.Opt) (*kgo.Client, *stallWatch,
 		return nil, nil, err
 	}
 	w.client, w.admin = client, AdminOf(config, client)
-	ctx, end := context.WithCancel(context.Background())
-	w.end = end
 	if w.log != nil {
-		w.done.Go(func() { w.watch(ctx) })
+		w.done.Go(w.watch)
 	}
 	return client, w, nil
 }
 
+// close ends the client too.
 func (w *stallWatch) close() {
-	w.end()
+	w.client.Close()
 	w.done.Wait()
 }
 
 // OnProduceRecordUnbuffered implements kgo.HookProduceRecordUnbuffered: a record was acknowledged or given up.
 func (w *stallWatch) OnProduceRecordUnbuffered(*kgo.Record, error) { w.outcomes.Add(1) }
 
-func (w *stallWatch) watch(ctx context.Context) {
+func (w *stallWatch) watch() {
+	ctx := w.client.Context()
 	ticker := time.NewTicker(stallAfter)
 	defer ticker.Stop()
 	before := w.outcomes.Load()

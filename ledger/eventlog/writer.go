@@ -146,7 +146,6 @@ func (w *Writer) Buffered() int64 { return w.client.BufferedProduceRecords() }
 // Close gives up what is not acknowledged (Flush first) and ends the connections.
 func (w *Writer) Close() {
 	w.stalls.close()
-	w.client.Close()
 }
 
 // explainProduce says what happened to an event that was not acknowledged, and what to do.
