@@ -76,7 +76,8 @@ what is in force.`,
 	)
 	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
 	addGroup(root, groupUse, newPublishCommand(a), newSimulateCommand(a), newGetCommand(a), newExplainCommand(a))
-	addGroup(root, groupWatch, newStatusCommand(a), newHealthCommand(a), newTailCommand(a), newVerifyCommand(a), newQuarantineCommand(a))
+	addGroup(root, groupWatch, newStatusCommand(a), newHealthCommand(a), newTailCommand(a), newStoryCommand(a),
+		newVerifyCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)
 	wrapHelp(root)

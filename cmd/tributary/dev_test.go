@@ -131,7 +131,7 @@ func TestDevDoesWithoutClickHouse(t *testing.T) {
 	}, "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { require.NoError(t, run.stop(t.Context())) }()
-	require.Equal(t, []string{"balances", "receipts", "receivers", "quarantine"}, run.running.names())
+	require.Equal(t, []string{"balances", "receipts", "receivers", "quarantine", "subjects"}, run.running.names())
 	require.Contains(t, said.String(), "left out: revenue: no ClickHouse is configured")
 	require.NoError(t, a.printDev(run, "data", "file", time.Second))
 	require.NoError(t, a.verify(t.Context(), nil))

@@ -24,6 +24,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/projections/revenue"
+	"github.com/tributary-ledger/tributary/projections/subjects"
 )
 
 // postgresProjections are all projections whose tables are in Postgres. Those that only need to be named take no pool.
@@ -33,6 +34,7 @@ func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Pr
 		receipts.New(),
 		receivers.New(),
 		quarantine.New(),
+		subjects.New(),
 	}
 }
 

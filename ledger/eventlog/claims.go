@@ -3,6 +3,7 @@ package eventlog
 import (
 	"bytes"
 	"encoding/json"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -57,37 +58,37 @@ func (c *Claims) document(doc []byte) {
 	}
 }
 
-// Names tells whether the record is about the thing with this id, as far as one can tell: its key, its subject, or a field of
-// its data that a subject is made of.
-func (r *Rejection) Names(id string) bool {
-	if id == "" {
-		return false
+// Subjects are the things that the record may be about, each once: its key, its subject, and the fields of its data that a
+// subject is made of.
+func (r *Rejection) Subjects() []string {
+	names := []string{claimed(r.Key), r.Claims().Subject}
+	if doc := unframe(r.Payload); isObject(doc) {
+		var document struct {
+			Data json.RawMessage `json:"data"`
+		}
+		names = namesIn(names, doc)
+		if json.Unmarshal(doc, &document) == nil {
+			names = namesIn(names, document.Data)
+		}
 	}
-	if string(r.Key) == id || r.Claims().Subject == id {
-		return true
-	}
-	// Only what might hold it is parsed: this is asked of records that can be large, and many.
-	doc := unframe(r.Payload)
-	if !isObject(doc) || !bytes.Contains(doc, []byte(id)) {
-		return false
-	}
-	return namesIn(doc, id)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	return slices.DeleteFunc(names, func(name string) bool { return name == "" })
 }
 
-// namesIn looks for the id in the fields of data that name things, of a bare data object or of a CloudEvents document.
-func namesIn(doc []byte, id string) bool {
+// namesIn appends the fields that name things.
+func namesIn(names []string, doc []byte) []string {
 	var members map[string]json.RawMessage
 	if json.Unmarshal(doc, &members) != nil {
-		return false
+		return names
 	}
 	for _, field := range []string{"payment_id", "receiver_id", "plugin_id", "journal_id", "payout_id", "settlement_id"} {
 		var text string
-		if json.Unmarshal(members[field], &text) == nil && text == id {
-			return true
+		if json.Unmarshal(members[field], &text) == nil {
+			names = append(names, claimed([]byte(text)))
 		}
 	}
-	data := members["data"]
-	return len(data) > 0 && isObject(data) && namesIn(data, id)
+	return names
 }
 
 // claimed is an attribute where people can read it, else nothing; it shares no memory with the record.

@@ -44,6 +44,7 @@ func models() map[string]func(*Auditor, *examination) model {
 		"receipts":   newReceipts,
 		"receivers":  newReceivers,
 		revenueName:  newRevenue,
+		"subjects":   newSubjects,
 	}
 }
 

@@ -28,6 +28,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/projections/revenue"
+	"github.com/tributary-ledger/tributary/projections/subjects"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
@@ -46,7 +47,7 @@ type stack struct {
 
 // all are the projections that are audited.
 func all(pool *pgxpool.Pool) []postgres.Projection {
-	return []postgres.Projection{balances.New(pool, nil), quarantine.New(), receipts.New(), receivers.New()}
+	return []postgres.Projection{balances.New(pool, nil), quarantine.New(), receipts.New(), receivers.New(), subjects.New()}
 }
 
 // store is that of the projection of a name.

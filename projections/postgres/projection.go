@@ -38,6 +38,9 @@ type ConflictKeeper interface {
 	KeepConflicts(ctx context.Context, tx pgx.Tx, generation Generation, conflicts []Conflict) error
 }
 
+// Positional is a projection that keeps records by their positions, copies of events too: what it wants gets no identity.
+type Positional interface{ ByPosition() }
+
 // Conflict is an event that came under an id which is taken, and the position of the one that is in.
 type Conflict struct {
 	Refused eventlog.Record

@@ -217,7 +217,9 @@ func (s *Store) admit(ctx context.Context, batch projections.Batch) (admission, 
 	for i, topic := range topics {
 		a.topics[topic] = int16(numbers[i]) //nolint:gosec // tributary.labels.id is a smallint.
 	}
-	a.identify()
+	if _, ok := s.projection.(Positional); !ok {
+		a.identify()
+	}
 	return a, nil
 }
 

@@ -3,7 +3,10 @@ package receipts
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
@@ -113,4 +116,21 @@ func ListPayments(
 func ListRefunds(ctx context.Context, db postgres.Querier, ledger, paymentID string) ([]Refund, error) {
 	return postgres.List[Refund](ctx, db, "the refunds of "+paymentID, `SELECT `+refundColumns+`
 		FROM books.refunds WHERE ledger = $1 AND payment_id = $2 ORDER BY occurred_at, refund_id LIMIT 1000`, ledger, paymentID)
+}
+
+// SameTransaction are the payments that a transaction of a provider was posted for, by id: more than one where it was
+// reported under several.
+func SameTransaction(ctx context.Context, db postgres.Querier, ledger, provider, transactionID string) ([]string, error) {
+	rows, err := db.Query(ctx, `SELECT DISTINCT payment_id FROM receipts.movements
+		WHERE kind = 1 AND ledger = $1 AND provider = $2 AND reference = $3
+		  AND generation = (SELECT generation FROM tributary.live WHERE projection = 'receipts') ORDER BY payment_id`,
+		ledger, provider, transactionID)
+	if err != nil {
+		return nil, fmt.Errorf("list the payments of transaction %s: %w", transactionID, err)
+	}
+	all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		return nil, fmt.Errorf("list the payments of transaction %s: %w", transactionID, err)
+	}
+	return all, nil
 }
