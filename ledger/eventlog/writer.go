@@ -22,6 +22,11 @@ const (
 	// writerBufferRecords bounds the same in events: a small one counts as so large that no more fit.
 	writerBufferRecords = 200_000
 	writerLeastBytes    = writerBufferBytes / writerBufferRecords
+	// producePatience is how long a leader may wait for its followers; it then says so, and is asked again.
+	producePatience = 5 * time.Second
+	// silencePatience is how much later still its answer may come. Then its machine or network is taken to be gone, and whoever leads
+	// now is asked. The client's defaults, 10 s each, make that twice as long, and as long again where it asks the silent one who leads.
+	silencePatience = 5 * time.Second
 	// batchBytes is the largest batch, uncompressed: one largest event and some, below the topics' max.message.bytes.
 	batchBytes = MaxRecordBytes + 512<<10
 )
@@ -60,6 +65,8 @@ func writerOptions() []kgo.Opt {
 		kgo.ProducerBatchCompression(kgo.SnappyCompression(), kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytes(batchBytes),
 		kgo.ProducerLinger(linger),
+		kgo.ProduceRequestTimeout(producePatience),
+		kgo.RequestTimeoutOverhead(silencePatience),
 		kgo.MaxBufferedRecords(2 * writerBufferRecords), // we wait before it would
 	}
 }
