@@ -156,7 +156,8 @@ func (s *composedStack) testOutage(t *testing.T) {
 // prometheus is a server of a test's own.
 type prometheus struct{ url string }
 
-// startPrometheus runs one with our prometheus.yml and rules.yml, only quicker (seconds for minutes), and with addresses where Docker's DNS would be asked.
+// startPrometheus runs one with our prometheus.yml and rules.yml, only quicker (seconds for minutes), and with addresses where Docker's
+// DNS would be asked.
 func startPrometheus(t *testing.T, path string, targets map[string]string) prometheus {
 	t.Helper()
 	dir := t.TempDir()
