@@ -58,7 +58,7 @@ have yet is said. Without Postgres all of the log is read, and there are no bala
 		},
 	}
 	set := command.Flags()
-	set.StringVar(&flags.kind, "kind", "", "what the id is of, where several have it: "+strings.Join(storyKinds(), ", "))
+	set.StringVar(&flags.kind, "kind", "", "which of several things with that id: payment, receiver, …")
 	set.StringVar(&flags.ledger, "ledger", "", "only this ledger (default all)")
 	set.StringVar(&flags.post, "post", "", "of a site, only what concerns this post")
 	set.IntVar(&flags.limit, "limit", 200, "tell at most so many events, the latest") //nolint:mnd // some screens
