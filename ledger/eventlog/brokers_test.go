@@ -48,8 +48,8 @@ func TestTheLogsEndIsKnownWhenALeaderDies(t *testing.T) {
 
 // BenchmarkBrokerDeath measures how long a producer of a thousand events a second waits between two acknowledgements when, of three
 // brokers, the leader of a partition dies: killed (its connections are refused), or paused, as a machine that is gone or a network
-// that is cut (its connections are silent). With Kafka's default settings, and with those that docs/operations.md names. Six deaths of each:
-// -benchtime 6x.
+// that is cut (its connections are silent). With Kafka's default settings, and with those that docs/operations.md names. Six deaths of
+// each: -benchtime 6x.
 func BenchmarkBrokerDeath(b *testing.B) {
 	quick := map[string]string{"broker.session.timeout.ms": "3000", "broker.heartbeat.interval.ms": "500"}
 	usual := map[string]string{"broker.session.timeout.ms": "9000", "broker.heartbeat.interval.ms": "2000"}
