@@ -20,14 +20,15 @@ import (
 func newQuarantineCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "quarantine",
-		Short: "Show what was refused, and why",
+		Short: "Show what was refused and why, and publish again what is valid by now",
 		Long:  `A record of the log that holds no valid event changes no book, and is kept in the quarantine with the reason.`,
 		Example: `  tributary quarantine list
-  tributary quarantine show payments/3@1042`,
+  tributary quarantine show payments/3@1042
+  tributary quarantine release --reason unknown_type`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
-	command.AddCommand(newQuarantineListCommand(a), newQuarantineShowCommand(a))
+	command.AddCommand(newQuarantineListCommand(a), newQuarantineShowCommand(a), newQuarantineReleaseCommand(a))
 	return command
 }
 
@@ -51,7 +52,7 @@ func newQuarantineListCommand(a *app) *cobra.Command {
 	command.Flags().IntVar(&filter.Limit, "limit", 50, "show at most so many lines") //nolint:mnd // a screenful
 	ledgerFlag(command, &filter.Ledger, "")
 	a.jsonFlag(command, `an object a line: ledger, topic, partition, kafka_offset, reason, path, message, event_id, recorded_at,
-released_at, payload_bytes`)
+released_at, released_by, released_as, payload_bytes`)
 	return command
 }
 
@@ -72,10 +73,23 @@ func (a *app) listQuarantine(ctx context.Context, filter quarantine.Filter) erro
 }
 
 func quarantineTable(rows []quarantine.Summary) *table {
-	listed := newTable("POSITION", "RECORDED", "REASON", "WHERE", "MESSAGE")
+	headers := []string{"POSITION", "RECORDED", "REASON", "WHERE", "MESSAGE"}
+	released := slices.ContainsFunc(rows, func(r quarantine.Summary) bool { return r.ReleasedAt != nil })
+	if released {
+		headers = slices.Insert(headers, 2, "RELEASED")
+	}
+	listed := newTable(headers...)
 	for i := range rows {
 		r := &rows[i]
-		listed.row(r.Position().String(), shortTime(r.RecordedAt), r.Reason, r.Path, r.Message)
+		cells := []string{r.Position().String(), shortTime(r.RecordedAt), r.Reason, r.Path, r.Message}
+		if released {
+			when := ""
+			if r.ReleasedAt != nil {
+				when = shortTime(*r.ReleasedAt)
+			}
+			cells = slices.Insert(cells, 2, when)
+		}
+		listed.row(cells...)
 	}
 	return listed.fit(tableWidth)
 }
@@ -126,6 +140,9 @@ func quarantinedText(r *quarantine.Record) string {
 	if r.EventID != nil {
 		line("event id", *r.EventID)
 	}
+	if r.ReleasedAt != nil {
+		line("released", shortTime(*r.ReleasedAt)+" UTC by "+text(r.ReleasedBy)+" as "+positionText(text(r.ReleasedAs)))
+	}
 	if r.Key != nil {
 		line("key", readableBytes(r.Key))
 	}
@@ -134,6 +151,14 @@ func quarantinedText(r *quarantine.Record) string {
 	}
 	fmt.Fprintf(&out, "payload    %s bytes\n%s\n", count(r.PayloadBytes), payloadText(r.Payload))
 	return out.String()
+}
+
+// positionText is a position that a table has, as people type it.
+func positionText(stored string) string {
+	if at, err := eventlog.ParsePosition(stored); err == nil {
+		return at.String()
+	}
+	return stored
 }
 
 // payloadText shows JSON indented, other text as it is, and bytes in hexadecimal; the beginning of what is long.

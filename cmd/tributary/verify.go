@@ -50,8 +50,8 @@ written to that ledger.`,
 		},
 	}
 	command.Flags().StringVar(&expect, "expect", "", "compare with this `file` of a simulation's totals, or with stdin (-)")
-	a.jsonFlag(command, `an object of projections (name, generation, positions, behind, records, duplicates, rows, checks,
-differences, differences_total, conflicts, conflicts_total) and, with --expect, expected (name, projection, rows,
+	a.jsonFlag(command, `an object of projections (name, generation, positions, behind, records, duplicates, outdated, rows,
+checks, differences, differences_total, conflicts, conflicts_total) and, with --expect, expected (name, projection, rows,
 differences, differences_total)`)
 	return command
 }
@@ -166,6 +166,9 @@ func (a *app) printReport(all verification) error {
 	for i := range report {
 		if report[i].Behind > 0 {
 			a.notef("%s has %s records of the log still before it; what it has is judged here", report[i].Name, count(report[i].Behind))
+		}
+		if n := report[i].Outdated; n > 0 {
+			a.notef("quarantined records that are valid events to this version: %s; \"tributary quarantine release\" publishes them again", count(n))
 		}
 		if err := a.printDifferences(&report[i].Projection); err != nil {
 			return err

@@ -45,7 +45,9 @@ func Decode(r *kgo.Record) Record {
 	if invalid != nil {
 		record.Event = nil
 		record.Rejected = reject(r, attributes.ID, invalid)
+		return record
 	}
+	record.Release = releaseOf(r.Headers)
 	return record
 }
 

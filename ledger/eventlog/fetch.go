@@ -121,8 +121,8 @@ func (r *reader) fetchOnce(ctx context.Context, s span) (Batch, error) {
 		}
 		if s.wanted == nil {
 			batch.Records = append(batch.Records, Decode(record))
-		} else if s.wanted(record.Offset) {
-			batch.Records = append(batch.Records, Decode(detached(record)))
+		} else if s.wanted.has(record.Offset) {
+			batch.Records = append(batch.Records, s.wanted.decode(detached(record)))
 		}
 	}
 	return batch, nil

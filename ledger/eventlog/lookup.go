@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/twmb/franz-go/pkg/kgo"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -71,6 +72,12 @@ func (l *Lookup) ReadAt(ctx context.Context, positions []Position) ([]Record, er
 // Errors: the first of fn; a LogLostError (ErrTruncated) with the position that the log no longer has; ErrUnreachable when
 // brokers stay away for half a minute.
 func (l *Lookup) Each(ctx context.Context, positions []Position, fn func(i int, record *Record) error) error {
+	return l.each(ctx, positions, Decode, fn)
+}
+
+func (l *Lookup) each(
+	ctx context.Context, positions []Position, decode func(*kgo.Record) Record, fn func(i int, record *Record) error,
+) error {
 	if len(positions) == 0 {
 		return nil
 	}
@@ -100,7 +107,7 @@ func (l *Lookup) Each(ctx context.Context, positions []Position, fn func(i int, 
 		for n < len(order) && positions[order[n]].TopicPartition() == p {
 			n++
 		}
-		part := wanted{positions: positions, order: order[:n]}
+		part := wanted{positions: positions, order: order[:n], decode: decode}
 		order = order[n:]
 		group.Go(func() error { return l.partition(ctx, p, part, starts[p], ends[p], one) })
 	}
@@ -129,6 +136,7 @@ func (l *Lookup) extents(ctx context.Context, positions []Position, order []int)
 type wanted struct {
 	positions []Position
 	order     []int
+	decode    func(*kgo.Record) Record
 }
 
 func (w *wanted) offset() int64 { return w.positions[w.order[0]].Offset }
@@ -172,7 +180,7 @@ func (l *Lookup) partition(ctx context.Context, p TopicPartition, w wanted, star
 				TopicPartition: p, Cause: ErrTruncated, Seen: fmt.Sprintf("%s is wanted, the log starts at %s", p.At(next), p.At(start)),
 			}
 		}
-		batch, err := l.reader.fetch(ctx, span{TopicPartition: p, next: next, to: min(last+1, end), fetchBytes: fetchBytes, wanted: w.has})
+		batch, err := l.reader.fetch(ctx, span{TopicPartition: p, next: next, to: min(last+1, end), fetchBytes: fetchBytes, wanted: &w})
 		if err != nil {
 			return err
 		}

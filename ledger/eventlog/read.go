@@ -183,7 +183,7 @@ type span struct {
 	next, to   int64
 	fetchBytes int
 	// wanted, where it is set, picks records by their offset. These share no memory with what was fetched.
-	wanted func(offset int64) bool
+	wanted *wanted
 }
 
 // fetch gets the piece at next, however often it must ask. It gives up when nothing came for as long as its patience.

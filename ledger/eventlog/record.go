@@ -23,6 +23,8 @@ type Record struct {
 	Bytes int
 	// Event is the valid event that the record holds.
 	Event *ledger.Event
+	// Release is set on an event that was published again in the place of a refused record.
+	Release *Release
 	// Rejected says why the record holds no valid event, and keeps all of it.
 	Rejected *Rejection
 	// Control marks a transaction's end: it holds nothing, but takes up an offset.

@@ -60,7 +60,9 @@ type examination struct {
 	found findings
 
 	records, duplicates int64
-	conflicts           []conflict
+	// outdated is how many records are refused in the tables, though they are valid to this version.
+	outdated  int64
+	conflicts []conflict
 }
 
 // conflict is an event whose id is taken by another content.
@@ -128,6 +130,7 @@ func (e *examination) unfolded() bool {
 func (e *examination) report() Projection {
 	p := Projection{
 		Name: e.name, Generation: e.generation, Records: e.records, Duplicates: e.duplicates,
+		Outdated:  e.outdated,
 		Positions: make([]Position, 0, len(e.next)), Conflicts: []Conflict{}, ConflictsTotal: int64(len(e.conflicts)),
 	}
 	for _, at := range eventlog.SortedPartitions(e.next) {

@@ -17,7 +17,9 @@ import (
 
 const (
 	checkQuarantine = "every quarantined record is as the log has it"
+	checkReleases   = "every release is as the log has it"
 	quarantineView  = "books.quarantine"
+	releasesTable   = "quarantine.releases"
 )
 
 // rejected is a row of books.quarantine; of what may be large it has the hash.
@@ -32,24 +34,50 @@ func (r *rejected) cells() []string { return r.values }
 
 // quarantine is the reference of what was refused.
 type quarantine struct {
+	*Auditor
+
 	examination *examination
 	rows        map[string]*rejected // By position.
+	released    map[string]*released // By position.
 }
 
-func newQuarantine(_ *Auditor, e *examination) model {
-	e.found.expect(checkProgress, checkPast, checkQuarantine)
-	return &quarantine{e, map[string]*rejected{}}
+// released is a row of quarantine.releases.
+type released struct {
+	met
+
+	values []string
 }
 
-func (q *quarantine) wants(record *eventlog.Record) bool { return record.Rejected != nil }
+func (r *released) cells() []string { return r.values }
+
+func newQuarantine(a *Auditor, e *examination) model {
+	e.found.expect(checkProgress, checkPast, checkQuarantine, checkReleases)
+	return &quarantine{a, e, map[string]*rejected{}, map[string]*released{}}
+}
+
+func (q *quarantine) wants(record *eventlog.Record) bool {
+	return record.Rejected != nil || record.Release != nil
+}
 
 func rejectedKey(at eventlog.Position) string {
 	return keyOf(at.Topic, strconv.Itoa(int(at.Partition)), strconv.FormatInt(at.Offset, 10))
 }
 
 func (q *quarantine) fold(record *eventlog.Record, _ *slot) {
+	if release := record.Release; release != nil {
+		q.released[rejectedKey(record.Position)] = &released{values: []string{
+			timestamp(record.RecordedAt), release.Of.Topic, strconv.Itoa(int(release.Of.Partition)),
+			strconv.FormatInt(release.Of.Offset, 10), release.By,
+		}}
+		return
+	}
+	q.rows[rejectedKey(record.Position)] = expectRejected(record)
+}
+
+// expectRejected is the row of a refused record.
+func expectRejected(record *eventlog.Record) *rejected {
 	r := record.Rejected
-	q.rows[rejectedKey(record.Position)] = &rejected{
+	return &rejected{
 		values: []string{
 			cmp.Or(namedLedger(r), null), string(r.Invalid.Code), text(r.Invalid.Path), text(r.Invalid.Message),
 			cmp.Or(text(r.EventID), null), timestamp(record.RecordedAt), hashed(r.Key), hashed(r.Payload),
@@ -59,10 +87,70 @@ func (q *quarantine) fold(record *eventlog.Record, _ *slot) {
 }
 
 func (q *quarantine) touches(traces []string, record *eventlog.Record) []string {
-	return append(traces, traceRow(quarantineView, rejectedKey(record.Position)))
+	table := quarantineView
+	if record.Release != nil {
+		table = releasesTable
+	}
+	return append(traces, traceRow(table, rejectedKey(record.Position)))
 }
 
 func (q *quarantine) compare(ctx context.Context, s *snapshot) error {
+	if err := q.expectOutdated(ctx, s); err != nil {
+		return err
+	}
+	if err := q.compareRecords(ctx, s); err != nil {
+		return err
+	}
+	c := q.examination.found.check(checkReleases)
+	t := table{
+		name: releasesTable, keys: texts("topic", "partition", "kafka_offset"),
+		values: texts("recorded_at", "of_topic", "of_partition", "of_offset", "released_by"),
+		where:  "generation = $1", arguments: []any{q.examination.generation},
+	}
+	return compare(ctx, s, c, t, rowsOf(q.released))
+}
+
+// expectOutdated expects the rows of records that are valid events to this version, but were refused by an earlier one: all of
+// them is held against the log but the reason, which was that version's.
+func (q *quarantine) expectOutdated(ctx context.Context, s *snapshot) error {
+	var positions []eventlog.Position
+	var said [][4]string
+	sql := `SELECT topic, "partition", kafka_offset, reason, path, message, encode(sha256(payload), 'hex') FROM ` + quarantineView
+	err := s.stream(ctx, quarantineView, sql, nil, func(cells [][]byte) error {
+		if _, ok := q.rows[keyOf(string(cells[0]), string(cells[1]), string(cells[2]))]; ok {
+			return nil
+		}
+		at, err := eventlog.ParsePosition(string(cells[0]) + "/" + string(cells[1]) + "@" + string(cells[2]))
+		if err == nil && at.Offset < q.examination.next[at.TopicPartition()] {
+			positions = append(positions, at)
+			said = append(said, [4]string{string(cells[3]), string(cells[4]), string(cells[5]), string(orNull(cells[6]))})
+		}
+		return nil
+	})
+	if err != nil || len(positions) == 0 {
+		return err
+	}
+	lookup, err := eventlog.NewLookup(q.kafka)
+	if err != nil {
+		return err
+	}
+	defer lookup.Close()
+	records, err := lookup.Raw(ctx, positions)
+	if err != nil {
+		return err
+	}
+	for i, record := range records {
+		if record == nil || hashed(record.Rejected.Payload) != said[i][3] {
+			continue // the row is of no record
+		}
+		record.Rejected.Invalid = ledger.Invalid{Code: ledger.Code(said[i][0]), Path: said[i][1], Message: said[i][2]}
+		q.rows[rejectedKey(positions[i])] = expectRejected(record)
+		q.examination.outdated++
+	}
+	return nil
+}
+
+func (q *quarantine) compareRecords(ctx context.Context, s *snapshot) error {
 	found := &q.examination.found
 	c, past := found.check(checkQuarantine), found.check(checkPast)
 	t := table{

@@ -37,7 +37,7 @@ func TestTheQuarantineVerifies(t *testing.T) {
 	require.EqualValues(t, 4, p.Records)
 	require.EqualValues(t, 4, p.Rows)
 	require.Empty(t, failed(p))
-	require.Len(t, p.Checks, 3)
+	require.Len(t, p.Checks, 4)
 }
 
 func TestAChangedQuarantineIsFound(t *testing.T) {

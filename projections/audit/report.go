@@ -26,6 +26,8 @@ type Projection struct {
 	Records int64 `json:"records"`
 	// Duplicates is how many of them are further copies of an event that counts.
 	Duplicates int64 `json:"duplicates"`
+	// Outdated is how many quarantined records are valid events to this version: an earlier one refused them.
+	Outdated int64 `json:"outdated"`
 	// Rows is how many rows of tables and views were compared.
 	Rows int64 `json:"rows"`
 	// Checks are all that were made.

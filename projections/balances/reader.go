@@ -2,9 +2,11 @@ package balances
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/postgres"
@@ -117,4 +119,32 @@ func Entries(ctx context.Context, db postgres.Querier, filter EntryFilter) ([]En
 		entries[i].OccurredAt, entries[i].RecordedAt = entries[i].OccurredAt.UTC(), entries[i].RecordedAt.UTC()
 	}
 	return entries, err
+}
+
+// Held is an event that is in: its content, as a hash, and where the copy lies that counts.
+type Held struct {
+	ContentHash [16]byte
+	At          eventlog.Position
+}
+
+// HeldEvents are those of the events with these ids that are in, by id.
+func HeldEvents(ctx context.Context, db postgres.Querier, ids []uuid.UUID) (map[uuid.UUID]Held, error) {
+	rows, err := db.Query(ctx, `SELECT i.event_id, i.content_hash, topic.label, i."partition", i.kafka_offset
+		FROM balances.identity i JOIN tributary.labels topic ON topic.id = i.topic
+		WHERE i.event_id = ANY($1) AND i.generation = `+liveGeneration, ids)
+	if err != nil {
+		return nil, fmt.Errorf("look for events that are in: %w", err)
+	}
+	found := make(map[uuid.UUID]Held)
+	var id uuid.UUID
+	var hash []byte
+	var at eventlog.Position
+	_, err = pgx.ForEachRow(rows, []any{&id, &hash, &at.Topic, &at.Partition, &at.Offset}, func() error {
+		found[id] = Held{[16]byte(hash), at}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("look for events that are in: %w", err)
+	}
+	return found, nil
 }

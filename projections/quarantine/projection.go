@@ -35,17 +35,22 @@ func (*Projection) Definition() projections.Definition {
 // Migrations are its table and view.
 func (*Projection) Migrations() fs.FS { return migrations }
 
-// Tables is its one table. A record has no identity but its position.
+// Tables are its tables.
 func (*Projection) Tables() []postgres.Table {
-	return []postgres.Table{{
-		Name:    "records",
-		Keys:    []string{`PRIMARY KEY (topic, "partition", kafka_offset)`},
-		Indexes: []string{`(recorded_at, topic, "partition", kafka_offset)`},
-	}}
+	const position = `PRIMARY KEY (topic, "partition", kafka_offset)`
+	return []postgres.Table{
+		{Name: "records", Keys: []string{position}, Indexes: []string{`(recorded_at, topic, "partition", kafka_offset)`}},
+		{Name: "releases", Keys: []string{position}, Indexes: []string{"(of_topic, of_partition, of_offset)"}},
+	}
 }
 
-// Wants the records that hold no valid event.
-func (*Projection) Wants(record *eventlog.Record) bool { return record.Rejected != nil }
+// Wants the records that hold no valid event, and the events that were published again for such.
+func (*Projection) Wants(record *eventlog.Record) bool {
+	return record.Rejected != nil || record.Release != nil
+}
+
+// ByPosition says that a record has no identity but that.
+func (*Projection) ByPosition() {}
 
 // Prepare encodes a row a record.
 func (*Projection) Prepare(
@@ -53,16 +58,36 @@ func (*Projection) Prepare(
 ) (postgres.Writes, error) {
 	const reserved, rowBytes = 1000, 1024
 	rows := postgres.NewRows(min(len(records), reserved), rowBytes)
+	releases := postgres.NewRows(0, rowBytes)
 	for i := range records {
-		put(rows, fold(&records[i]))
+		if record := &records[i]; record.Rejected != nil {
+			put(rows, fold(record))
+		} else {
+			putRelease(releases, record)
+		}
 	}
-	return writes{generation.Table("records"), rows}, nil
+	return writes{generation, rows, releases}, nil
 }
 
 // writes are a batch's rows, encoded.
 type writes struct {
-	table string
-	rows  *postgres.Rows
+	generation     postgres.Generation
+	rows, releases *postgres.Rows
+}
+
+const releaseColumns = `(topic, "partition", kafka_offset, recorded_at, of_topic, of_partition, of_offset, released_by)`
+
+func putRelease(rows *postgres.Rows, record *eventlog.Record) {
+	const fields = 8
+	rows.Row(fields)
+	rows.Text(record.Topic)
+	rows.Int4(record.Partition)
+	rows.Int8(record.Offset)
+	rows.Time(record.RecordedAt)
+	rows.Text(readable(record.Release.Of.Topic))
+	rows.Int4(record.Release.Of.Partition)
+	rows.Int8(record.Release.Of.Offset)
+	rows.Text(record.Release.By)
 }
 
 const columns = `(topic, "partition", kafka_offset, recorded_at, ledger, reason, path, message, event_id, key, headers, payload)`
@@ -86,8 +111,11 @@ func put(rows *postgres.Rows, r row) {
 
 // Write copies the rows.
 func (w writes) Write(ctx context.Context, tx pgx.Tx) error {
-	if err := postgres.Copy(ctx, tx, w.table+" "+columns, w.rows); err != nil {
+	if err := postgres.Copy(ctx, tx, w.generation.Table("records")+" "+columns, w.rows); err != nil {
 		return fmt.Errorf("copy quarantined records: %w", err)
+	}
+	if err := postgres.Copy(ctx, tx, w.generation.Table("releases")+" "+releaseColumns, w.releases); err != nil {
+		return fmt.Errorf("copy releases: %w", err)
 	}
 	return nil
 }

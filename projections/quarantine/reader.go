@@ -31,6 +31,9 @@ type Summary struct {
 	// RecordedAt is Kafka's timestamp, in UTC; ReleasedAt is when it was published again, null when it was not.
 	RecordedAt time.Time  `json:"recorded_at"`
 	ReleasedAt *time.Time `json:"released_at"`
+	// ReleasedBy is who did that, ReleasedAs where it lies now, such as "tributary.payments/3@1042".
+	ReleasedBy *string `json:"released_by"`
+	ReleasedAs *string `json:"released_as"`
 	// PayloadBytes is the size of the record's value.
 	PayloadBytes int64 `json:"payload_bytes"`
 }
@@ -61,12 +64,12 @@ type Filter struct {
 }
 
 const summaryColumns = `ledger, topic, "partition", kafka_offset, reason, path, message, event_id,
-	recorded_at, released_at, coalesce(octet_length(payload), 0)`
+	recorded_at, released_at, released_by, released_as, coalesce(octet_length(payload), 0)`
 
 func (s *Summary) fields() []any {
 	return []any{
 		&s.Ledger, &s.Topic, &s.Partition, &s.KafkaOffset, &s.Reason, &s.Path, &s.Message, &s.EventID,
-		&s.RecordedAt, &s.ReleasedAt, &s.PayloadBytes,
+		&s.RecordedAt, &s.ReleasedAt, &s.ReleasedBy, &s.ReleasedAs, &s.PayloadBytes,
 	}
 }
 
@@ -122,6 +125,45 @@ func Get(ctx context.Context, db postgres.Querier, at eventlog.Position) (Record
 	}
 	r.inUTC()
 	return r, nil
+}
+
+// Unreleased gives the records that were not published again, of a reason where it is not empty, with their content, the earliest
+// first; after goes on behind the last record of the page before.
+func Unreleased(ctx context.Context, db postgres.Querier, reason string, after *Summary, limit int) ([]Record, error) {
+	sql := `SELECT ` + summaryColumns + `, key, headers, payload FROM books.quarantine WHERE ($1 = '' OR reason = $1) AND released_at IS NULL`
+	arguments := []any{reason, limit}
+	if after != nil {
+		sql += ` AND (recorded_at, topic, "partition", kafka_offset) > ($3, $4, $5, $6)`
+		arguments = append(arguments, after.RecordedAt, after.Topic, after.Partition, after.KafkaOffset)
+	}
+	sql += ` ORDER BY recorded_at, topic, "partition", kafka_offset LIMIT $2`
+	rows, err := db.Query(ctx, sql, arguments...)
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	records, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (Record, error) {
+		var r Record
+		err := row.Scan(append(r.fields(), &r.Key, &r.Headers, &r.Payload)...)
+		r.inUTC()
+		return r, err //nolint:wrapcheck // Unreleased says what it was doing.
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the quarantine: %w", err)
+	}
+	return records, nil
+}
+
+// Again decodes the record once more: to a newer version it may be a valid event.
+func (r *Record) Again() eventlog.Record {
+	rejected := eventlog.Rejection{Key: r.Key, Payload: r.Payload}
+	for _, h := range r.Headers {
+		key := h.Key
+		if h.KeyBytes != nil {
+			key = string(h.KeyBytes)
+		}
+		rejected.Headers = append(rejected.Headers, eventlog.Header{Key: key, Value: h.Value})
+	}
+	return eventlog.DecodeRejected(r.Position(), &rejected)
 }
 
 // Count is how many records are in the quarantine for a reason.

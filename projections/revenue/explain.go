@@ -244,3 +244,20 @@ func scanClaim(rows driver.Rows, by By) (evidence.Claim, error) {
 	r.place(by, at.UTC(), int(year), int(number))
 	return evidence.Claim{At: where, EventID: id, OccurredAt: occurred.UTC(), Part: r.Period(), Amounts: amounts}, nil
 }
+
+// Earned is what an event brings in, to whom. Fees are what was taken less what was given back.
+type Earned struct {
+	Stream, Owner, Asset string
+	Gross, Refunds, Fees *big.Int // In units of 10^-18.
+}
+
+// Earns is what an event brings in; false where it counts for no revenue.
+func Earns(event *ledger.Event) (Earned, bool) {
+	var all Query
+	amounts := all.adds()(event)
+	if amounts == nil {
+		return Earned{}, false
+	}
+	r := rowOf(event)
+	return Earned{r.stream, r.owner, r.asset, amounts[0], amounts[1], amounts[2]}, true
+}
