@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -87,15 +88,17 @@ func TestEnsureByManyAtOnce(t *testing.T) {
 			}
 			require.NoError(t, group.Wait())
 			admin := testAdmin(t, config)
-			problems, err := admin.Check(t.Context())
-			require.NoError(t, err)
-			require.Empty(t, problems)
-			cluster, err := admin.Describe(t.Context())
-			require.NoError(t, err)
-			for _, topic := range cluster.Topics {
-				require.Len(t, topic.Partitions, 5)
-				require.Equal(t, 3, topic.Partitions[0].Replicas)
-			}
+			require.EventuallyWithT(t, func(c *assert.CollectT) { // brokers hear of partitions one by one
+				problems, err := admin.Check(t.Context())
+				require.NoError(c, err)
+				require.Empty(c, problems)
+				cluster, err := admin.Describe(t.Context())
+				require.NoError(c, err)
+				for _, topic := range cluster.Topics {
+					require.Len(c, topic.Partitions, 5)
+					require.Equal(c, 3, topic.Partitions[0].Replicas)
+				}
+			}, 30*time.Second, 50*time.Millisecond)
 		})
 	}
 }
