@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"math/big"
 	"strconv"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/evidence"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 )
 
@@ -218,12 +220,23 @@ func TestExplainFindsWhatWasChanged(t *testing.T) {
 	question := []string{"revenue", "--by", "day", "--from", "2026-03-08", "--to", "2026-03-08", "--asset", "EUR"}
 	b.must(t, append([]string{"explain"}, question...)...)
 	conn := b.warehouse(t)
-	require.NoError(t, conn.Exec(t.Context(), `ALTER TABLE revenue.events_g5 UPDATE refunds = refunds + 1
+	require.NoError(t, conn.Exec(t.Context(), `ALTER TABLE `+liveTable(t, b, "revenue", "events")+` UPDATE refunds = refunds + 1
 		WHERE type = 'tributary.payment.dispute_lost.v1' SETTINGS mutations_sync = 1`))
 	totals, code = b.explain(t, question...)
 	require.Equal(t, exitNo, code)
 	require.True(t, differsIn(totals[0].Differences, "payments/2@6", "refunds"), totals[0].Differences)
 	require.True(t, differsIn(totals[0].Differences, "2026-03-08", "refunds"), totals[0].Differences)
+}
+
+// liveTable is the table behind a projection's view.
+func liveTable(t *testing.T, b books, projection, view string) string {
+	t.Helper()
+	pool, err := postgres.Open(t.Context(), b.url)
+	require.NoError(t, err)
+	defer pool.Close()
+	var generation int
+	require.NoError(t, pool.QueryRow(t.Context(), `SELECT generation FROM tributary.live WHERE projection = $1`, projection).Scan(&generation))
+	return fmt.Sprintf("%s.%s_g%d", projection, view, generation)
 }
 
 func differsIn(differences []evidence.Difference, where, what string) bool {

@@ -36,7 +36,7 @@ func (b books) proven(t *testing.T, expect string) simulation.Expected {
 	_, compared, _ := strings.Cut(said.stdout, "\nEXPECTED")
 	require.Equal(t, exitDone, said.code, "%s", compared)
 	found := decode[verification](t, b.must(t, "verify", "--expect", expect, "--json").stdout)
-	require.Len(t, found.Projections, 5)
+	require.Len(t, found.Projections, len(definitions()))
 	require.Len(t, found.Expected, len(expectations()))
 	for _, p := range found.Projections {
 		require.Zero(t, p.Behind, p.Name)

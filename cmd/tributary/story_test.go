@@ -174,7 +174,8 @@ func TestStoriesNeedNoBooks(t *testing.T) {
 		return n
 	}())
 	require.NotNil(t, half.Current)
-	b.exec(t, `UPDATE subjects.places_g5 SET kafka_offset = kafka_offset + 1 WHERE ctid = (SELECT min(ctid) FROM subjects.places_g5)`)
+	places := liveTable(t, b, "subjects", "places")
+	b.exec(t, `UPDATE `+places+` SET kafka_offset = kafka_offset + 1 WHERE ctid = (SELECT min(ctid) FROM `+places+`)`)
 	got := b.run(t, "verify", "subjects")
 	require.Equal(t, exitNo, got.code)
 	require.Contains(t, got.stdout, "DIFFERS")
