@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"strings"
@@ -123,12 +124,22 @@ func (a *app) postgres(ctx context.Context) (*pgxpool.Pool, error) {
 	return pool, nil
 }
 
-// explainTables says what to do where Postgres has no tables of ours.
+// explainTables says what to do where Postgres has no tables of ours, or those of a version before this one.
 func explainTables(err error) error {
-	const undefinedTable, undefinedSchema = "42P01", "3F000"
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && (refused.Code == undefinedTable || refused.Code == undefinedSchema) {
-		return errors.New("the tables are not there: \"tributary migrate\" creates them")
+	const (
+		undefinedTable, undefinedSchema    = "42P01", "3F000"
+		undefinedColumn, undefinedFunction = "42703", "42883"
+	)
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
 	}
-	return err
+	switch refused.Code {
+	case undefinedTable, undefinedSchema:
+		return errors.New("the tables are not there: \"tributary migrate\" creates them")
+	case undefinedColumn, undefinedFunction:
+		return fmt.Errorf("%w: the tables are of an older version: run \"tributary migrate\"", err)
+	default:
+		return err
+	}
 }

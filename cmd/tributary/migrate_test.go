@@ -58,3 +58,14 @@ func TestTopicsThatCouldLoseEventsAreRefusedLoudly(t *testing.T) {
 	require.Contains(t, got.stderr, "DANGER")
 	require.Contains(t, got.stderr, "can lose events")
 }
+
+// A newer program meets the tables of an older one where nobody has run migrate.
+func TestOlderTablesAreToldFromNone(t *testing.T) {
+	t.Parallel()
+	b := migrated(t)
+	b.exec(t, `ALTER VIEW books.quarantine RENAME COLUMN released_by TO somebody`)
+	got := b.run(t, "quarantine", "list")
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stderr, `the tables are of an older version: run "tributary migrate"`)
+	require.Contains(t, got.stderr, "released_by")
+}

@@ -39,12 +39,14 @@ const leastConns = 16
 
 // SQLSTATEs that the store acts on.
 const (
-	stateUniqueViolation = "23505"
-	stateUndefinedTable  = "42P01"
-	stateInvalidSchema   = "3F000"
-	classDataException   = "22"
-	classConstraint      = "23"
-	classLimitExceeded   = "54"
+	stateUniqueViolation   = "23505"
+	stateUndefinedTable    = "42P01"
+	stateInvalidSchema     = "3F000"
+	stateUndefinedColumn   = "42703"
+	stateUndefinedFunction = "42883"
+	classDataException     = "22"
+	classConstraint        = "23"
+	classLimitExceeded     = "54"
 )
 
 func sqlState(err error) string {
@@ -93,6 +95,8 @@ func explain(err error) error {
 	switch sqlState(err) {
 	case stateUndefinedTable, stateInvalidSchema:
 		return fmt.Errorf("%w (the tables are not there: run `tributary migrate`)", err)
+	case stateUndefinedColumn, stateUndefinedFunction:
+		return fmt.Errorf("%w (the tables are of an older version: run `tributary migrate`)", err)
 	default:
 		return err
 	}
