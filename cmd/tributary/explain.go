@@ -94,14 +94,14 @@ balance; with --to what came after is one line, too: all of them always add up t
 			if how.from, err = parseMoment("--from", from); err != nil {
 				return err
 			}
-			if how.to, err = parseMoment("--to", to); err != nil {
+			if how.to, err = parseEnd("--to", to); err != nil {
 				return err
 			}
 			return a.explainBalance(command.Context(), filter, how)
 		},
 	}
 	command.Flags().StringVar(&from, "from", "", "list events from then on: a day, such as 2026-03-01, or an RFC 3339 time")
-	command.Flags().StringVar(&to, "to", "", "list events before then")
+	command.Flags().StringVar(&to, "to", "", "list events up to this day, which is included, or before an RFC 3339 time")
 	ledgerFlag(command, &filter.Ledger, "")
 	a.explainFlags(command, &how)
 	return command
@@ -118,6 +118,14 @@ func parseMoment(flag, text string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, usagef("%s is %q: want a day such as 2026-03-01, or a time such as 2026-03-01T14:00:00Z", flag, text)
+}
+
+// parseEnd reads where a range ends: before a time, or behind a day of UTC, which is so included.
+func parseEnd(flag, text string) (time.Time, error) {
+	if day, err := time.Parse(time.DateOnly, text); err == nil {
+		return day.AddDate(0, 0, 1), nil
+	}
+	return parseMoment(flag, text)
 }
 
 func newExplainReceiptCommand(a *app) *cobra.Command {

@@ -134,9 +134,15 @@ The events in the log add up to what the tables say.
 func TestExplainIsAStatement(t *testing.T) {
 	t.Parallel()
 	b, _, _ := withSample(t)
-	got := b.must(t, "explain", "balance", "merchant:acme:payable", "EUR", "--from", "2026-03-03", "--to", "2026-03-06", "--limit", "2")
+	got := b.must(t, "explain", "balance", "merchant:acme:payable", "EUR", "--from", "2026-03-03", "--to", "2026-03-05", "--limit", "2")
 	require.Equal(t, acmeStatement, got.stdout)
 	require.Empty(t, got.stderr)
+	exact := b.must(t, "explain", "balance", "merchant:acme:payable", "EUR", "--from", "2026-03-03", "--to", "2026-03-06T00:00:00Z",
+		"--limit", "2")
+	require.Equal(t, got.stdout, exact.stdout, "a day is included, a time is not")
+	before := b.must(t, "explain", "balance", "merchant:acme:payable", "EUR", "--to", "2026-03-05T09:30:00Z").stdout
+	require.Contains(t, before, "out-31")
+	require.NotContains(t, before, "out-32")
 	totals, code := b.explain(t, "balance", "merchant:acme:payable", "EUR", "--from", "2026-03-05T09:30:00Z", "--limit", "1")
 	require.Equal(t, exitDone, code)
 	require.EqualValues(t, 10, totals[0].Events)
