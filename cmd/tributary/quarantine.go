@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 )
@@ -45,6 +46,9 @@ func newQuarantineListCommand(a *app) *cobra.Command {
 			if filter.Limit < 1 {
 				return usagef("--limit counts from 1")
 			}
+			if err := checkReason(filter.Reason); err != nil {
+				return err
+			}
 			return a.listQuarantine(command.Context(), filter)
 		},
 	}
@@ -54,6 +58,18 @@ func newQuarantineListCommand(a *app) *cobra.Command {
 	a.jsonFlag(command, `an object a line: ledger, topic, partition, kafka_offset, reason, path, message, event_id, recorded_at,
 released_at, released_by, released_as, payload_bytes`)
 	return command
+}
+
+// checkReason refuses a reason for which nothing can have been refused.
+func checkReason(reason string) error {
+	known := make([]string, 0, len(ledger.Codes()))
+	for _, code := range ledger.Codes() {
+		known = append(known, string(code))
+	}
+	if reason == "" || slices.Contains(known, reason) {
+		return nil
+	}
+	return usagef("--reason is one of %s, not %q%s", strings.Join(known, ", "), reason, didYouMean(reason, known))
 }
 
 func (a *app) listQuarantine(ctx context.Context, filter quarantine.Filter) error {

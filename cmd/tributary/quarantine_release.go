@@ -35,7 +35,8 @@ func newQuarantineReleaseCommand(a *app) *cobra.Command {
 already or stand in conflict, and which are still invalid, and why. Then, when that is confirmed, it publishes the valid ones
 again, each under its own id and key. A record that was released is marked so when the quarantine projection has met the event.
 
-An event counts once, however often it is published: to release twice, at once, or again after a crash is safe.
+An event counts once, however often it is published: to release twice, at once, or again after a crash is safe. The exit code is
+1 where a record that was asked for was not published: it is still invalid, in conflict, or nobody confirmed.
 
 --fix takes the event for one record from a file, where the record itself cannot be mended: one line of NDJSON, with the id that
 the record claims.`,
@@ -73,8 +74,14 @@ func (f *releaseFlags) choose(args []string) ([]eventlog.Position, error) {
 			ways++
 		}
 	}
-	if ways != 1 {
+	switch {
+	case ways == 0:
 		return nil, usagef("name positions, or --reason, or --all")
+	case ways > 1:
+		return nil, usagef("only one of positions, --reason and --all says what to release")
+	}
+	if err := checkReason(f.reason); err != nil {
+		return nil, err
 	}
 	if f.fix != "" && len(args) != 1 {
 		return nil, usagef("--fix is for one position")
@@ -121,7 +128,7 @@ func (a *app) release(ctx context.Context, chosen []eventlog.Position, flags rel
 				return err
 			}
 		}
-		return plan.answer(agreed, len(chosen) > 0)
+		return plan.answer(agreed)
 	})
 }
 
@@ -265,10 +272,10 @@ func (r *releasing) failure() error {
 	return r.failed
 }
 
-// answer is no where nothing came of it that was asked for.
-func (p *releasePlan) answer(agreed, named bool) error {
+// answer is no where something that was asked for was not published, and does not count already.
+func (p *releasePlan) answer(agreed bool) error {
 	switch {
-	case len(p.planned) > 0 && !agreed, len(p.Conflicts) > 0, named && len(p.StillInvalid) > 0:
+	case len(p.planned) > 0 && !agreed, len(p.Conflicts) > 0, len(p.StillInvalid) > 0:
 		return errNo
 	default:
 		return nil

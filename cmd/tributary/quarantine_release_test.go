@@ -118,7 +118,12 @@ func TestAReleaseMakesTheBooksWhatARebuildMakesThem(t *testing.T) {
 	require.Contains(t, invalid, where+"  undecodable")
 	require.Equal(t, end, b.logEnd(t))
 
-	got = b.must(t, "quarantine", "release", "--all", "--yes", "--wait", "--by", "ops@example")
+	got = b.run(t, "quarantine", "release", "--all", "--json")
+	require.Equal(t, exitNo, got.code)
+	require.Contains(t, got.stderr, "nothing was published: --yes publishes")
+
+	got = b.run(t, "quarantine", "release", "--all", "--yes", "--wait", "--by", "ops@example")
+	require.Equal(t, exitNo, got.code, "one is still invalid")
 	require.Contains(t, got.stdout, "published 1 event again, as ops@example\n")
 	require.Equal(t, end+1, b.logEnd(t))
 	require.Contains(t, b.must(t, "verify").stdout, "proven")
@@ -133,7 +138,8 @@ func TestAReleaseMakesTheBooksWhatARebuildMakesThem(t *testing.T) {
 		require.Equal(t, exitDone, b.run(t, "quarantine", "release", record.Position().String(), "--yes").code)
 	}
 	require.Contains(t, b.must(t, "quarantine", "list").stdout, "RELEASED")
-	require.Equal(t, exitDone, b.run(t, "quarantine", "release", "--all", "--yes").code)
+	require.Equal(t, exitNo, b.run(t, "quarantine", "release", "--all", "--yes").code)
+	require.Equal(t, exitDone, b.run(t, "quarantine", "release", "--reason", "unknown_type", "--yes").code)
 	require.Equal(t, end+1, b.logEnd(t), "what was released is not released again")
 	b.must(t, "explain", "balance", "merchant:acme:payable", "EUR")
 	require.Equal(t, exitDone, projectors.stop(t))
@@ -268,7 +274,10 @@ func TestAReleaseTellsWhatItWillNotDo(t *testing.T) {
 
 	for args, says := range map[string]string{
 		"":                         "name positions, or --reason, or --all",
-		"--all --reason bad_time":  "name positions, or --reason, or --all",
+		"--all --reason bad_time":  "only one of positions, --reason and --all",
+		"payments/0@0 --all":       "only one of positions, --reason and --all",
+		"--reason nosuch":          "--reason is one of bad_envelope, unknown_type,",
+		"--reason unknown_typ":     `did you mean "unknown_type"?`,
 		"payments/0":               "is no position",
 		"payments/0@99999 --yes":   "the quarantine has no record there",
 		"--all --fix /nowhere":     "--fix is for one position",
