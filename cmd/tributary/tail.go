@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,10 +55,10 @@ is no valid event they look at what it claims to be.`,
 	set.StringVar(&flags.since, "since", "", "begin at a time or date, so long ago (90m, 7d), a position, or the start")
 	set.StringVarP(&flags.lines, "lines", "n", "", "begin with the last so many (default 10, or all since --since)")
 	set.BoolVar(&flags.noFollow, "no-follow", false, "end at the end of the log instead of waiting for more")
-	set.BoolVar(&flags.postings, "postings", false, "show below each event what it does to the books")
-	a.jsonFlag(command, `an object a line: position, recorded_at, event (the CloudEvent); with --postings also postings (account, direction,
-asset_code, amount); where a record holds no valid event rejected (reason, path, message, event_id, key, headers, payload in base64)
-instead of event`)
+	set.BoolVar(&flags.postings, "postings", false, "show what each would do to the books, if it is the first with its id")
+	a.jsonFlag(command, `an object a line: position, recorded_at, event (the CloudEvent); again (true) where its id came before in what
+was read, so that it counts once; with --postings also postings (account, direction, asset_code, amount), none of what came again;
+where a record holds no valid event rejected (reason, path, message, event_id, key, headers, payload in base64) instead of event`)
 	return command
 }
 
@@ -74,7 +75,7 @@ func (f *tailFlags) last() (int, error) {
 	}
 	n, err := strconv.Atoi(f.lines)
 	if err != nil || n < 0 {
-		return 0, usagef("--lines counts from 0, and is %q", f.lines)
+		return 0, usagef("--lines takes a number of events from 0 on, and is %q; --since start shows all", f.lines)
 	}
 	return n, nil
 }
@@ -92,7 +93,12 @@ func (a *app) tail(ctx context.Context, flags *tailFlags) error {
 		return err
 	}
 	t := tailer{app: a, flags: flags, out: newTailPrinter(a, flags.postings)}
+	ctx, release := a.untilStdoutCloses(ctx)
+	defer release()
 	err = t.run(ctx, since, last)
+	if errors.Is(err, syscall.EPIPE) || errors.Is(context.Cause(ctx), errStdoutClosed) {
+		return nil // whoever read has had enough, as head
+	}
 	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		return t.out.end() // Ctrl-C is how one ends it
 	}
