@@ -24,6 +24,7 @@ type tailPrinter struct {
 	ledger string // of the events so far; ledgers are shown when there are several
 	day    string // of the last line, where lines have no date of their own
 	lines  []tailLine
+	seen   seenIDs
 }
 
 // The columns of a line; what an event tells comes behind them.
@@ -66,8 +67,9 @@ func newTailPrinter(a *app, postings bool) *tailPrinter {
 
 // add takes a record in; it may be reused then.
 func (p *tailPrinter) add(record *eventlog.Record) {
+	again := record.Event != nil && p.seen.again(record.Event.ID)
 	if p.app.asJSON {
-		p.lines = append(p.lines, tailLine{json: p.document(record)})
+		p.lines = append(p.lines, tailLine{json: p.document(record, again)})
 		return
 	}
 	line := tailLine{at: record.RecordedAt}
@@ -78,7 +80,9 @@ func (p *tailPrinter) add(record *eventlog.Record) {
 		line.cells[tailType], line.colour = short, typeColour(short)
 		line.cells[tailLedger], line.cells[tailSubject] = event.Ledger, event.Subject
 		line.cells[tailAmount], line.told = summary(event)
-		if p.postings {
+		if again {
+			line.told = "again, counts once" + colon(line.told)
+		} else if p.postings {
 			line.postings = ledger.Postings(nil, event)
 		}
 	} else {
@@ -188,8 +192,12 @@ func (p *tailPrinter) line(line *tailLine) {
 		if p.widths[column] == 0 {
 			continue
 		}
-		if column == tailAmount && p.isNarrow() {
-			row.breakLine(cell != "" || line.told != "")
+		switch {
+		case column == tailSubject:
+			p.subject(&row, cell)
+			continue
+		case column == tailAmount && p.isNarrow():
+			row.breakLine(row.lines == 0 && (cell != "" || line.told != ""))
 			if cell != "" {
 				row.put(bold, cell, 0, false)
 			}
@@ -208,6 +216,16 @@ func (p *tailPrinter) line(line *tailLine) {
 	}
 }
 
+// subject writes what an event is about, never cut: it is what one looks for next.
+func (p *tailPrinter) subject(row *lineLayout, subject string) {
+	room := p.widths[tailSubject]
+	if p.isNarrow() && !row.fits(subject) {
+		row.breakLine(true)
+		room = 0
+	}
+	row.whole(plain, subject, room)
+}
+
 // narrowIndent stands before what belongs to the line above.
 const narrowIndent = "          "
 
@@ -218,6 +236,20 @@ type lineLayout struct {
 	used    int
 	text    strings.Builder
 	gap     int // spaces before the next cell that shows
+	lines   int // that were ended
+}
+
+// fits tells whether a cell has room on this line.
+func (l *lineLayout) fits(cell string) bool {
+	return l.width == 0 || utf8.RuneCountInString(cell) <= l.width-l.used-l.gap
+}
+
+// whole adds a cell that is not cut, however long.
+func (l *lineLayout) whole(c colour, cell string, room int) {
+	width := l.width
+	l.width = 0
+	l.put(c, cell, room, false)
+	l.width = width
 }
 
 // put adds a cell that takes so much room, or more.
@@ -247,6 +279,7 @@ func (l *lineLayout) put(c colour, cell string, room int, right bool) {
 func (l *lineLayout) breakLine(more bool) {
 	if more {
 		l.text.WriteString("\n" + narrowIndent)
+		l.lines++
 		l.used, l.gap = len(narrowIndent), 0
 	}
 }
@@ -312,13 +345,19 @@ type jsonHeader struct {
 }
 
 // document is a record as --json prints it, with a line's end.
-func (p *tailPrinter) document(record *eventlog.Record) []byte {
+func (p *tailPrinter) document(record *eventlog.Record, again bool) []byte {
 	doc := append([]byte(`{"position":`), asJSON(record.String())...)
 	doc = append(append(doc, `,"recorded_at":`...), asJSON(record.RecordedAt)...)
 	if event := record.Event; event != nil {
 		doc = ledger.AppendJSON(append(doc, `,"event":`...), event)
+		var postings []ledger.Posting
+		if again {
+			doc = append(doc, `,"again":true`...)
+		} else if p.postings {
+			postings = ledger.Postings(nil, event)
+		}
 		if p.postings {
-			doc = append(append(doc, `,"postings":`...), asJSON(jsonPostings(ledger.Postings(nil, event)))...)
+			doc = append(append(doc, `,"postings":`...), asJSON(jsonPostings(postings))...)
 		}
 	} else {
 		doc = append(append(doc, `,"rejected":`...), asJSON(rejectionDocument(record.Rejected))...)

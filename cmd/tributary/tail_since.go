@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,9 @@ func parseSince(text string, now time.Time) (sinceWhen, error) {
 		return sinceWhen{}, nil
 	}
 	if position, err := eventlog.ParsePosition(text); err == nil {
+		if !slices.Contains(eventlog.Topics(), position.Topic) {
+			return sinceWhen{}, noSuchTopic("--since "+text, position.Topic)
+		}
 		return sinceWhen{position: &position}, nil
 	}
 	if at, err := ledger.ParseTime(text); err == nil {
@@ -39,6 +43,11 @@ func parseSince(text string, now time.Time) (sinceWhen, error) {
 	}
 	return sinceWhen{}, usagef(
 		"--since %q is no time (2026-03-02, 2026-03-02T08:00:00Z), time span (90m, 7d), position (payments/3@1042) or start", text)
+}
+
+// noSuchTopic names the topics there are.
+func noSuchTopic(what, topic string) error {
+	return usagef("%s: the log has no topic %q, only %s", what, topic, strings.Join(eventlog.Topics(), ", "))
 }
 
 // parseAgo reads a duration, which may be in days.
