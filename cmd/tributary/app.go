@@ -68,6 +68,10 @@ what is in force.`,
 	root.SetErr(a.stderr)
 	root.PersistentPreRunE = func(command *cobra.Command, _ []string) error { return a.prepare(command) }
 	root.SetHelpCommand(newHelpCommand())
+	root.Version = version
+	root.SetVersionTemplate(versionLine())
+	root.Flags().Bool("version", false, "print the version")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return plainFlagError(err) })
 	addSettingFlags(root.PersistentFlags())
 	root.AddGroup(
 		&cobra.Group{ID: groupRun, Title: "Run it:"},
@@ -81,6 +85,7 @@ what is in force.`,
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)
 	wrapHelp(root)
+	plainArgs(root)
 	return root
 }
 

@@ -168,7 +168,25 @@ func TestSecretsAreMasked(t *testing.T) {
 func TestVersion(t *testing.T) {
 	t.Parallel()
 	require.Contains(t, books{}.must(t, "version").stdout, "tributary dev")
+	require.Equal(t, books{}.must(t, "version").stdout, books{}.must(t, "--version").stdout)
 	require.Equal(t, "dev", decode[map[string]string](t, books{}.must(t, "version", "--json").stdout)["version"])
+}
+
+func TestWrongUseIsToldInWordsOfTheCommand(t *testing.T) {
+	t.Parallel()
+	for args, says := range map[string]string{
+		"simulate --events zero":    `--events wants a whole number, and is "zero"`,
+		"get balance --limit many":  `--limit wants a whole number, and is "many"`,
+		"get revenue --year now":    `--year wants a whole number, and is "now"`,
+		"story":                     "story wants an ID: tributary story ID",
+		"quarantine show":           "show wants a POSITION: tributary quarantine show POSITION",
+		"story pay-1001 pay-1002":   "story wants fewer arguments than 2: tributary story ID",
+		"quarantine list --limit x": `--limit wants a whole number`,
+	} {
+		got := books{}.run(t, strings.Fields(args)...)
+		require.Equal(t, exitUsage, got.code, args)
+		require.Contains(t, got.stderr, says, args)
+	}
 }
 
 func TestAMistypedCommandIsGuessed(t *testing.T) {

@@ -161,7 +161,7 @@ func TestExplainIsAStatement(t *testing.T) {
 		"balance merchant:acme:payable --limit 0":        "--limit is between",
 		"revenue --by fortnight":                         "--by is one of",
 		"revenue":                                        "no ClickHouse is configured",
-		"balance":                                        "accepts between 1 and 2",
+		"balance":                                        "balance wants an ACCOUNT: tributary explain balance ACCOUNT [ASSET]",
 	} {
 		got := b.run(t, append([]string{"explain"}, strings.Fields(args)...)...)
 		require.NotEqual(t, exitDone, got.code, args)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"runtime"
 
 	"github.com/spf13/cobra"
@@ -16,9 +17,13 @@ func newVersionCommand(a *app) *cobra.Command {
 			if a.asJSON {
 				return a.printJSON(map[string]string{"version": version, "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH})
 			}
-			return a.printf("tributary %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			return a.printf("%s", versionLine())
 		},
 	}
 	a.jsonFlag(command, "an object of version, go, platform")
 	return command
+}
+
+func versionLine() string {
+	return fmt.Sprintf("tributary %s (%s, %s/%s)\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
