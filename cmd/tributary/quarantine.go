@@ -205,8 +205,8 @@ func readableBytes(b []byte) string {
 	return fmt.Sprintf("% x", b)
 }
 
-// sumCounts adds up and names counts: "12 (bad_amount 10, bad_id 2)".
-func sumCounts(counts map[string]int) string {
+// sumCounts adds up and names counts: "12, 1 of them released (bad_amount 10, bad_id 2)".
+func sumCounts(counts map[string]int, released int64) string {
 	total := 0
 	for _, key := range slices.Sorted(maps.Keys(counts)) {
 		total += counts[key]
@@ -214,5 +214,9 @@ func sumCounts(counts map[string]int) string {
 	if total == 0 {
 		return "0"
 	}
-	return fmt.Sprintf("%s (%s)", count(total), byCode(counts))
+	of := ""
+	if released > 0 {
+		of = fmt.Sprintf(", %s of them released", count(released))
+	}
+	return fmt.Sprintf("%s%s (%s)", count(total), of, byCode(counts))
 }

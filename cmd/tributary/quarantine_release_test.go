@@ -138,6 +138,8 @@ func TestAReleaseMakesTheBooksWhatARebuildMakesThem(t *testing.T) {
 		require.Equal(t, exitDone, b.run(t, "quarantine", "release", record.Position().String(), "--yes").code)
 	}
 	require.Contains(t, b.must(t, "quarantine", "list").stdout, "RELEASED")
+	require.Contains(t, b.must(t, "status").stdout, "quarantine  2, 1 of them released (")
+	require.EqualValues(t, 1, *decode[statusReport](t, b.must(t, "status", "--json").stdout).Released)
 	require.Equal(t, exitNo, b.run(t, "quarantine", "release", "--all", "--yes").code)
 	require.Equal(t, exitDone, b.run(t, "quarantine", "release", "--reason", "unknown_type", "--yes").code)
 	require.Equal(t, end+1, b.logEnd(t), "what was released is not released again")

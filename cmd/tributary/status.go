@@ -30,7 +30,8 @@ all the same).`,
 	a.jsonFlag(command, `an object of kafka (id, brokers, topics), clickhouse (address, version, parts, rows, bytes), problems
 (severity, topic, setting, found, want, danger, fix),
 projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason),
-quarantine (a number for each reason), conflicts, unreachable (a sentence for each server); what is not known is null`)
+quarantine (a number for each reason), quarantine_released (how many of those), conflicts,
+unreachable (a sentence for each server); what is not known is null`)
 	return command
 }
 
@@ -41,6 +42,7 @@ type statusReport struct {
 	Problems    []eventlog.Problem `json:"problems"`
 	Projections []projectionStatus `json:"projections"`
 	Quarantine  map[string]int64   `json:"quarantine"`
+	Released    *int64             `json:"quarantine_released"`
 	Conflicts   *int64             `json:"conflicts"`
 	Unreachable []string           `json:"unreachable"`
 
@@ -140,7 +142,7 @@ func (a *app) printStatus(report *statusReport) error {
 		for reason, n := range report.Quarantine {
 			counts[reason] = int(n)
 		}
-		if err := a.printf("quarantine  %s\n", sumCounts(counts)); err != nil {
+		if err := a.printf("quarantine  %s\n", sumCounts(counts, *report.Released)); err != nil {
 			return err
 		}
 	}

@@ -65,10 +65,13 @@ func (a *app) statusOfPostgres(ctx context.Context, report *statusReport) error 
 		if err != nil {
 			return err
 		}
+		released := int64(0)
 		report.Quarantine = map[string]int64{}
 		for _, c := range counts {
 			report.Quarantine[c.Reason] = c.Records
+			released += c.Released
 		}
+		report.Released = &released
 		if err := pool.QueryRow(ctx, `SELECT count(*) FROM books.conflicts`).Scan(&report.Conflicts); err != nil {
 			return fmt.Errorf("count the conflicts: %w", err)
 		}

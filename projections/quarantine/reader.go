@@ -166,15 +166,17 @@ func (r *Record) Again() eventlog.Record {
 	return eventlog.DecodeRejected(r.Position(), &rejected)
 }
 
-// Count is how many records are in the quarantine for a reason.
+// Count is how many records are in the quarantine for a reason, and how many of them were released.
 type Count struct {
-	Reason  string `json:"reason"`
-	Records int64  `json:"records"`
+	Reason   string `json:"reason"`
+	Records  int64  `json:"records"`
+	Released int64  `json:"released"`
 }
 
 // Counts gives the number of records for each reason that occurs, most first.
 func Counts(ctx context.Context, db postgres.Querier) ([]Count, error) {
-	rows, err := db.Query(ctx, `SELECT reason, count(*) FROM books.quarantine GROUP BY reason ORDER BY count(*) DESC, reason`)
+	rows, err := db.Query(ctx, `SELECT reason, count(*), count(released_at) FROM books.quarantine
+		GROUP BY reason ORDER BY count(*) DESC, reason`)
 	if err != nil {
 		return nil, fmt.Errorf("count the quarantine: %w", err)
 	}
