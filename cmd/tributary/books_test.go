@@ -106,12 +106,17 @@ func TestBalances(t *testing.T) {
 	require.Len(t, entries, 4)
 	require.Equal(t, "tributary.payout.returned.v1", entries[0].EventType)
 	require.Contains(t, b.must(t, "get", "balance", "bank:first:cash", "--entries").stdout, "payout.returned      out-32")
-	for _, args := range [][]string{{"nobody:at:all"}, {"nobody:at:all", "--entries"}, {"bank:first:cash", "--ledger", "other"}} {
+	for _, args := range [][]string{
+		{"nobody:at:all"}, {"nobody:at:all", "--entries"}, {"bank:first:cash", "--ledger", "other"}, {"merchant:nosuch:"},
+	} {
 		got := b.run(t, append([]string{"get", "balance"}, args...)...)
 		require.Equal(t, exitNo, got.code)
 		require.Empty(t, got.stdout)
 		require.Contains(t, got.stderr, "the books have no")
 	}
+	require.Contains(t, b.run(t, "get", "balance", "merchant:acme").stderr, `did you mean "merchant:acme:"?`)
+	require.Contains(t, b.run(t, "get", "balance", "merchant:acme:payable", "--asset", "eur").stderr, `did you mean "--asset EUR"?`)
+	require.Contains(t, b.run(t, "get", "balance", "--asset", "eur").stderr, `did you mean "--asset EUR"?`)
 }
 
 func TestReceivers(t *testing.T) {

@@ -31,8 +31,8 @@ rules, and holds the sum against what the tables say. Where the two differ it sa
 
 "tributary verify" proves whole tables, and finds events that they lack; this proves one figure, in a moment.`,
 		Example: `  tributary explain balance merchant:acme:payable EUR
-  tributary explain receipt pay-1042
-  tributary explain revenue --by day --owner acme --from 2026-03-01 --to 2026-03-01`,
+  tributary explain receipt rcpt-1007
+  tributary explain revenue --by day --owner acme --from 2026-03-02 --to 2026-03-02`,
 		Args: noArgs,
 		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
 	}
@@ -136,8 +136,8 @@ func newExplainReceiptCommand(a *app) *cobra.Command {
 		Short: "Show the events behind a receipt",
 		Long: `Lists the postings and refunds of the receipt's payment. Of several postings the last one counts; what an earlier one said
 adds nothing.`,
-		Example: `  tributary explain receipt pay-1042
-  tributary explain receipt pay-1042 --json | jq -r 'select(.kind == "event") | .position'`,
+		Example: `  tributary explain receipt rcpt-1007
+  tributary explain receipt rcpt-1007 --json | jq -r 'select(.kind == "event") | .position'`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: noCompletion,
 		RunE: func(command *cobra.Command, args []string) error {
@@ -157,7 +157,7 @@ func newExplainRevenueCommand(a *app) *cobra.Command {
 		Short: "Show the events behind revenue",
 		Long: `Takes the flags of "tributary get revenue", and lists the events behind what that shows, asset by asset. The sums of all
 periods that are chosen are held against the views, each by itself: choose the one that is in question by --from and --to.`,
-		Example: `  tributary explain revenue --by day --owner acme --from 2026-03-01 --to 2026-03-01
+		Example: `  tributary explain revenue --by day --owner acme --from 2026-03-02 --to 2026-03-02
   tributary explain revenue --by hour --post hello-world --tz Asia/Kolkata --asset USD
   tributary explain revenue --year 2026 --json | jq 'select(.kind == "event").adds.net'`,
 		Args:              cobra.NoArgs,
@@ -213,7 +213,10 @@ func (a *app) explainRevenue(ctx context.Context, flags revenueFlags, how explai
 			return err
 		}
 		if len(figures) == 0 {
-			return a.noRevenue(ctx, conn, flags)
+			if err := a.noRevenue(ctx, conn, flags); err != nil {
+				return err
+			}
+			return errNo
 		}
 		for i := range figures {
 			figures[i].Name = "revenue by " + flags.by + flags.described()

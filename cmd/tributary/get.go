@@ -17,7 +17,7 @@ func newGetCommand(a *app) *cobra.Command {
 		Short: "Show balances, receipts, payments, receivers and revenue",
 		Long:  `Answers questions from the books, as tables for people or, with --json, for programs.`,
 		Example: `  tributary get balance merchant:acme:payable
-  tributary get receipt pay-1042 --json | jq -r .amount
+  tributary get receipt rcpt-1007 --json | jq -r .amount
   tributary get receiver --merchant acme
   tributary get revenue --by month --owner acme --tz Europe/Paris`,
 		Args: noArgs,

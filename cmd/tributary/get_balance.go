@@ -69,14 +69,52 @@ func (a *app) listBalances(ctx context.Context, pool *pgxpool.Pool, filter balan
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 && filter.Account != "" {
-		return fmt.Errorf("the books have no account %q; \"tributary get balance\" lists what they have", filter.Account)
-	}
 	if len(found) == 0 {
-		a.notef("the books have no %s", sought(filter))
-		return nil
+		return a.noBalances(ctx, pool, filter)
 	}
 	return printPage(a, found, limit, balanceTable)
+}
+
+// noBalances says what is not there, and what was perhaps meant.
+func (a *app) noBalances(ctx context.Context, pool *pgxpool.Pool, filter balances.Filter) error {
+	upper, below := filter, filter
+	upper.Asset = strings.ToUpper(filter.Asset)
+	below.Account, below.Prefix = "", filter.Account+":"
+	hint := "; \"tributary get balance\" lists what they have"
+	for _, other := range []struct {
+		balances.Filter
+
+		meant string
+		asked bool
+	}{
+		{upper, "--asset " + upper.Asset, upper.Asset != filter.Asset},
+		{below, below.Prefix, filter.Account != ""},
+	} {
+		if !other.asked {
+			continue
+		}
+		other.Limit = 1
+		found, err := balances.List(ctx, pool, other.Filter)
+		if err != nil {
+			return err
+		}
+		if len(found) > 0 {
+			hint = fmt.Sprintf(": did you mean %q?", other.meant)
+			break
+		}
+	}
+	switch {
+	case filter.Account != "":
+		return fmt.Errorf("the books have no account %q%s%s", filter.Account,
+			sought(balances.Filter{Asset: filter.Asset, Ledger: filter.Ledger})[len("accounts"):], hint)
+	case filter.Prefix != "":
+		return fmt.Errorf("the books have no %s%s", sought(filter), hint)
+	case filter.Asset != upper.Asset && strings.HasPrefix(hint, ":"):
+		a.notef("the books have no %s%s", sought(filter), hint)
+	default:
+		a.notef("the books have no %s", sought(filter))
+	}
+	return nil
 }
 
 // sought describes the balances that a list without an account's name was to show.

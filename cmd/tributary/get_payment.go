@@ -18,9 +18,9 @@ func newGetPaymentCommand(a *app) *cobra.Command {
 		Short: "Show a payment and its refunds, or a merchant's payments",
 		Long: `Shows a payment as it is known, whatever the order in which its events came, with its refunds; or the posted payments of
 a merchant, the latest first.`,
-		Example: `  tributary get payment pay-1042
+		Example: `  tributary get payment pay-1002
   tributary get payment --merchant acme --limit 20
-  tributary get payment pay-1042 --json | jq '.refunds[] | [.refund_id, .state]'`,
+  tributary get payment pay-1002 --json | jq '.refunds[] | [.refund_id, .state]'`,
 	}
 	byIDOrMerchant(command, "payment", a.getPayment)
 	a.jsonFlag(command, `an object of ledger, payment_id, state, merchant_id, user_id, provider, payment_type, asset_code, amount,

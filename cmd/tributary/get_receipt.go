@@ -26,9 +26,9 @@ func newGetReceiptCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "receipt [ID]",
 		Short: "Show a receipt with its lines, or a user's receipts",
-		Example: `  tributary get receipt pay-1042
+		Example: `  tributary get receipt rcpt-1007
   tributary get receipt --user ana
-  tributary get receipt pay-1042 --json | jq -r .amount`,
+  tributary get receipt rcpt-1007 --json | jq -r .amount`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: noCompletion,
 		RunE: func(command *cobra.Command, args []string) error {

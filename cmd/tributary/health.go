@@ -54,7 +54,7 @@ func (a *app) health(ctx context.Context, live bool) error {
 		return unreachableError{fmt.Errorf("what answers at %s%s with status %d is not Tributary: is TRIBUTARY_METRICS_ADDR right?",
 			address, path, status)}
 	}
-	if err := a.printHealth(answer); err != nil {
+	if err := a.printHealth(answer, live); err != nil {
 		return err
 	}
 	if !answer.Ready {
@@ -63,14 +63,18 @@ func (a *app) health(ctx context.Context, live bool) error {
 	return nil
 }
 
-func (a *app) printHealth(answer web.Readiness) error {
+func (a *app) printHealth(answer web.Readiness, live bool) error {
 	if a.asJSON {
 		return a.printJSON(answer)
 	}
-	if answer.Ready {
-		return a.printf("ready\n")
+	word := "ready"
+	if live {
+		word = "alive"
 	}
-	if err := a.printf("not ready:\n"); err != nil {
+	if answer.Ready {
+		return a.printf("%s\n", word)
+	}
+	if err := a.printf("not %s:\n", word); err != nil {
 		return err
 	}
 	for _, reason := range answer.Reasons {

@@ -24,7 +24,7 @@ func TestHealthAsksTheProcess(t *testing.T) {
 	require.Eventually(t, func() bool { return askHealth(t, url).code == exitDone }, time.Minute, 20*time.Millisecond)
 	require.Equal(t, answer{stdout: "ready\n"}, askHealth(t, url))
 	require.JSONEq(t, `{"ready": true, "reasons": []}`, askHealth(t, url, "--json").stdout)
-	require.Equal(t, answer{stdout: "ready\n"}, askHealth(t, url, "--live"))
+	require.Equal(t, answer{stdout: "alive\n"}, askHealth(t, url, "--live"))
 	require.Contains(t, metricsOf(t, url), `tributary_projection_ready{projection="balances"} 1`)
 
 	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))

@@ -81,6 +81,7 @@ func TestRevenueIsCutAndAsked(t *testing.T) {
 	require.Len(t, ask("--owner", "tea-blog", "--pointer", "$wallet.example/tea-blog"), 1)
 	require.Empty(t, b.must(t, "get", "revenue", "--year", "2025").stdout)
 	require.Contains(t, b.must(t, "get", "revenue", "--year", "2025").stderr, "there is no revenue: 2025")
+	require.Equal(t, exitNo, b.run(t, "explain", "revenue", "--year", "2025").code)
 	for _, c := range []struct{ flag, value, says string }{
 		{"--owner", "acne", `there is no revenue of owner "acne": did you mean "acme"?`},
 		{"--owner", "somebody", `there is some of acme, tea-blog`},
