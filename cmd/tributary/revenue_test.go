@@ -82,6 +82,8 @@ func TestRevenueIsCutAndAsked(t *testing.T) {
 	require.Empty(t, b.must(t, "get", "revenue", "--year", "2025").stdout)
 	require.Contains(t, b.must(t, "get", "revenue", "--year", "2025").stderr, "there is no revenue: 2025")
 	require.Equal(t, exitNo, b.run(t, "explain", "revenue", "--year", "2025").code)
+	b.must(t, "explain", "receipt", "rcpt-1007") // as the help's examples do
+	b.must(t, "explain", "revenue", "--by", "day", "--owner", "acme", "--from", "2026-03-02", "--to", "2026-03-02")
 	for _, c := range []struct{ flag, value, says string }{
 		{"--owner", "acne", `there is no revenue of owner "acne": did you mean "acme"?`},
 		{"--owner", "somebody", `there is some of acme, tea-blog`},
