@@ -28,7 +28,7 @@ compares every row. Projectors may run meanwhile. Prints what differs, with the 
 Conflicts (one event id with two contents) are listed, but are no difference.
 
 With --expect the tables are held, besides, against what "tributary simulate --expect" said of its events: nobody else may have
-written to that ledger.`,
+written to that ledger. Rows of the quarantine that name no ledger stand for what it misses, and never count against it.`,
 		Example: `  tributary verify
   tributary verify balances --json | jq '.projections[].differences'
   tributary verify --expect expected.json`,
