@@ -34,6 +34,10 @@ func main() {
 		fmt.Fprintln(os.Stderr, format, "is none of binary, structured, protobuf, registry")
 		os.Exit(1)
 	}
+	if format == "registry" && os.Getenv("SCHEMA_REGISTRY_URL") == "" {
+		fmt.Fprintln(os.Stderr, "SCHEMA_REGISTRY_URL is not set: the URL of your schema registry")
+		os.Exit(1)
+	}
 	if err := produce(context.Background(), os.Getenv("TRIBUTARY_KAFKA_BROKERS"), encode, os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)

@@ -142,6 +142,10 @@ if (!brokers || !Object.hasOwn(formats, chosen)) {
   console.error(brokers ? `${chosen} is none of ${Object.keys(formats).join(", ")}` : "TRIBUTARY_KAFKA_BROKERS is not set");
   process.exit(1);
 }
+if (chosen === "registry" && !process.env.SCHEMA_REGISTRY_URL) {
+  console.error("SCHEMA_REGISTRY_URL is not set: the URL of your schema registry");
+  process.exit(1);
+}
 try {
   await main(brokers, formats[chosen]);
 } catch (error) {

@@ -154,7 +154,7 @@ def main(brokers: str, encode) -> None:
     def delivered(error, record) -> None:
         if error:
             failures.append(error)
-            print(f"not written to {record.topic()}: {error.str()}", file=sys.stderr)
+            print(f"{record.key().decode()} is not written to {record.topic()}: {error.str()}", file=sys.stderr)
         else:
             print(f"written to {record.topic()}, partition {record.partition()}, offset {record.offset()}")
 
@@ -171,4 +171,6 @@ if __name__ == "__main__":
     chosen = sys.argv[1] if len(sys.argv) > 1 else "binary"
     if chosen not in FORMATS:
         sys.exit(f"{chosen} is none of {', '.join(FORMATS)}")
+    if chosen == "registry" and not os.environ.get("SCHEMA_REGISTRY_URL"):
+        sys.exit("SCHEMA_REGISTRY_URL is not set: the URL of your schema registry")
     main(os.environ.get("TRIBUTARY_KAFKA_BROKERS") or sys.exit("TRIBUTARY_KAFKA_BROKERS is not set"), FORMATS[chosen])

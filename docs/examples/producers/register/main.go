@@ -25,6 +25,10 @@ func main() {
 	if len(os.Args) > 1 {
 		folder = os.Args[1]
 	}
+	if os.Getenv("SCHEMA_REGISTRY_URL") == "" {
+		fmt.Fprintln(os.Stderr, "SCHEMA_REGISTRY_URL is not set: the URL of your schema registry")
+		os.Exit(1)
+	}
 	registry, err := sr.NewClient(sr.URLs(os.Getenv("SCHEMA_REGISTRY_URL")))
 	if err == nil {
 		err = registerAll(context.Background(), registry, folder)

@@ -192,6 +192,10 @@ public final class Produce {
           : format + " is none of binary, structured, protobuf, registry");
       System.exit(1);
     }
+    if (format.equals("registry") && System.getenv().getOrDefault("SCHEMA_REGISTRY_URL", "").isEmpty()) {
+      System.err.println("SCHEMA_REGISTRY_URL is not set: the URL of your schema registry");
+      System.exit(1);
+    }
     try {
       int failed = produce(format);
       if (failed > 0) {
