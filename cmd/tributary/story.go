@@ -110,11 +110,14 @@ func (a *app) story(ctx context.Context, flags storyFlags) error {
 		}
 		defer t.pool.Close()
 	}
-	found, err := t.find(ctx, admin, flags.id)
+	if err := t.atPosition(ctx); err != nil {
+		return err
+	}
+	found, err := t.find(ctx, admin, t.flags.id)
 	if err != nil {
 		return explainTables(err)
 	}
-	if len(found.groups()) == 0 {
+	if len(found.groups())+len(found.others) == 0 {
 		if found, err = t.findBehind(ctx, admin, found); err != nil {
 			return explainTables(err)
 		}
@@ -166,14 +169,15 @@ func (t *teller) nothingKnown(found *foundStory) error {
 		return fmt.Errorf("the log has no valid event about %q, only %s that may name it", found.id,
 			several(len(found.refused), "refused record"))
 	}
-	where := ""
-	if t.flags.ledger != "" {
-		where = " in ledger " + t.flags.ledger
+	if len(found.others) > 0 {
+		return t.leftOut(found)
 	}
-	if t.flags.kind != "" {
-		where += " of kind " + t.flags.kind
-	}
-	return fmt.Errorf("the log has no event about %q%s%s", found.id, where, found.hint)
+	return fmt.Errorf("the log has no event about %q%s%s", found.id, t.flags.asked(), found.hint)
+}
+
+// asked is what the flags narrow it to.
+func (f *storyFlags) asked() string {
+	return after(" in ledger ", f.ledger) + after(" of kind ", f.kind)
 }
 
 // findBehind tries whether the id is an event's or a receipt's, and whose it then is.
@@ -189,6 +193,9 @@ func (t *teller) findBehind(ctx context.Context, admin *eventlog.Admin, found *f
 		} else {
 			about, what, err = t.aboutReceipt(ctx, tx, found.id)
 		}
+		if err == nil && about == "" {
+			err = t.otherThing(ctx, tx, found.id)
+		}
 		if err == nil && about == "" && len(found.refused) == 0 {
 			found.hint, err = similar(ctx, tx, found.id)
 		}
@@ -200,6 +207,9 @@ func (t *teller) findBehind(ctx context.Context, admin *eventlog.Admin, found *f
 	if about == "" {
 		return found, nil
 	}
-	t.notef("%s is %s; this is its story", found.id, what)
-	return t.find(ctx, admin, about)
+	behind, err := t.find(ctx, admin, about)
+	if err == nil && len(behind.groups()) > 0 {
+		t.notef("%s is %s; this is its story", found.id, what)
+	}
+	return behind, err
 }

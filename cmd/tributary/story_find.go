@@ -32,10 +32,15 @@ type foundStory struct {
 	refused []refusedRecord
 	scanned int64
 	hint    string
+	others  map[storyGroup]bool // things with the id that the flags leave out
 }
 
 // refusedRecord is a record that names the id, and is no valid event.
-type refusedRecord struct{ eventlog.Record }
+type refusedRecord struct {
+	eventlog.Record
+
+	releasedAs string // where it was published again, empty where it was not
+}
 
 func (r refusedRecord) line() string {
 	return r.String() + "  " + refusal(r.Rejected, r.Rejected.Claims().Type)
@@ -70,6 +75,8 @@ func (f *foundStory) add(record *eventlog.Record, flags *storyFlags) {
 	}
 	g := storyGroup{kindOf(string(record.Event.Type)), record.Event.Ledger}
 	if flags.ledger != "" && flags.ledger != g.ledger || flags.kind != "" && flags.kind != g.kind || !ofPost(record, flags.post) {
+		g.ledger = strings.Clone(g.ledger)
+		f.others[g] = true
 		return
 	}
 	g.ledger = strings.Clone(g.ledger)
@@ -88,7 +95,7 @@ func (f *foundStory) addRefused(record *eventlog.Record, flags *storyFlags) {
 		return
 	}
 	if len(f.refused) < keptEvents {
-		f.refused = append(f.refused, refusedRecord{*record})
+		f.refused = append(f.refused, refusedRecord{Record: *record})
 	}
 }
 
@@ -120,7 +127,7 @@ func ofPost(record *eventlog.Record, post string) bool {
 
 // find finds what the log has about an id: by the index as far as it goes, and by reading the rest.
 func (t *teller) find(ctx context.Context, admin *eventlog.Admin, id string) (*foundStory, error) {
-	found := &foundStory{id: id, records: map[storyGroup][]eventlog.Record{}, count: map[storyGroup]int{}}
+	found := &foundStory{id: id, records: map[storyGroup][]eventlog.Record{}, count: map[storyGroup]int{}, others: map[storyGroup]bool{}}
 	rest, err := t.wholeLog(ctx, admin)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
@@ -80,5 +82,54 @@ func similar(ctx context.Context, tx pgx.Tx, id string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("look for similar ids: %w", err)
 	}
-	return didYouMean(id, ids), nil
+	return didYouMean(id, slices.DeleteFunc(ids, func(near string) bool { return near == id })), nil
+}
+
+// leftOut says what has the id, when it is not what the flags ask for.
+func (t *teller) leftOut(found *foundStory) error {
+	var has []string
+	for g := range found.others {
+		if t.flags.post != "" && g.kind == kindSite && (t.flags.ledger == "" || t.flags.ledger == g.ledger) {
+			return fmt.Errorf("site %s has no post %q", found.id, t.flags.post)
+		}
+		has = append(has, g.kind+" "+found.id+" in ledger "+g.ledger)
+	}
+	slices.Sort(has)
+	return fmt.Errorf("the log has no event about %q%s; it has %s", found.id, t.flags.asked(), strings.Join(has, ", "))
+}
+
+// otherThing is an error for an id that is known, and of something that has no story.
+func (t *teller) otherThing(ctx context.Context, tx pgx.Tx, id string) error {
+	if account, ok := ledger.ParseAccount(id); ok {
+		return fmt.Errorf("%q is an account, which has no story: try tributary explain balance %s", id, account)
+	}
+	var merchant bool
+	err := tx.QueryRow(ctx, `SELECT EXISTS (SELECT FROM balances.accounts WHERE account = $1)`, "merchant:"+id+":payable").Scan(&merchant)
+	if err != nil {
+		return fmt.Errorf("look for a merchant %q: %w", id, err)
+	}
+	if merchant {
+		return fmt.Errorf("%q is a merchant, which has no story: try tributary get payment --merchant %s, or "+
+			"tributary explain balance merchant:%s:payable", id, id, id)
+	}
+	return nil
+}
+
+// atPosition makes a position the id that the event there is about.
+func (t *teller) atPosition(ctx context.Context) error {
+	at, err := eventlog.ParsePosition(t.flags.id)
+	if err != nil || !slices.Contains(eventlog.Topics(), at.Topic) {
+		return nil //nolint:nilerr // then it is an id
+	}
+	records, err := eventlog.ReadAt(ctx, t.kafka, []eventlog.Position{at})
+	if err != nil {
+		return fmt.Errorf("the story of what is at %s: %w", at, err)
+	}
+	event := records[0].Event
+	if event == nil {
+		return fmt.Errorf("the record at %s was refused: tributary quarantine show %s", at, at)
+	}
+	t.notef("%s is %s of %s; this is its story", at, shortType(string(event.Type)), event.Subject)
+	t.flags.id = event.Subject
+	return nil
 }

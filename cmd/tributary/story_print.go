@@ -45,6 +45,7 @@ func (a *app) printStory(s *toldStory) error {
 		p.writef("\n%s\n", p.painter.paint(red, "refused, and changed nothing"))
 		for _, r := range s.refused {
 			p.detail(red, r.line())
+			p.detail(dim, after("  released as ", r.releasedAs))
 		}
 	}
 	if err := p.out.Flush(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/postgres"
+	"github.com/tributary-ledger/tributary/projections/quarantine"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
@@ -108,8 +109,32 @@ func (t *teller) complete(ctx context.Context, s *toldStory) error {
 		if err := s.addBalances(ctx, tx); err != nil {
 			return err
 		}
+		if err := s.addReleases(ctx, tx); err != nil {
+			return err
+		}
 		return s.addPresent(ctx, tx)
 	})
+}
+
+// addReleases finds where refused records were published again.
+func (s *toldStory) addReleases(ctx context.Context, tx pgx.Tx) error {
+	for i := range s.refused {
+		r := &s.refused[i]
+		kept, err := quarantine.Get(ctx, tx, r.Position)
+		if errors.Is(err, quarantine.ErrNotFound) { // the projection is not so far yet
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if kept.ReleasedAs != nil {
+			r.releasedAs = *kept.ReleasedAs
+			if at, err := eventlog.ParsePosition(r.releasedAs); err == nil {
+				r.releasedAs = at.String()
+			}
+		}
+	}
+	return nil
 }
 
 // settle finds the copy of each event that counts: the one that the balances have or, where they have none yet, the first.
