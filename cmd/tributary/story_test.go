@@ -138,8 +138,8 @@ func TestStoriesTellWhatDoesNotCount(t *testing.T) {
 	require.Contains(t, only.stderr, "only 1 refused record that may name it")
 	b.must(t, "verify")
 
-	b.exec(t, `INSERT INTO quarantine.releases SELECT 3875, kafka_offset, recorded_at, 4, "partition", generation, topic, topic, 'ops'
-		FROM quarantine.records WHERE "partition" = `+strings.Split(strings.Split(got.Refused[0].Position, "/")[1], "@")[0]+`
+	b.exec(t, `INSERT INTO quarantine.releases SELECT 3875, kafka_offset, recorded_at, 4, "partition", generation, topic, topic AS of_topic,
+		'ops' FROM quarantine.records WHERE "partition" = `+strings.Split(strings.Split(got.Refused[0].Position, "/")[1], "@")[0]+`
 		AND topic = 'tributary.payments'`)
 	require.Contains(t, b.must(t, "story", "pay-1001").stdout, "released as payments/4@3875")
 }
