@@ -2,29 +2,30 @@ package subjects
 
 import (
 	"testing"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/stretchr/testify/require"
-	"pgregory.net/rapid"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
-	"github.com/tributary-ledger/tributary/ledger/ledgertest"
 	"github.com/tributary-ledger/tributary/projections/postgres/foldtest"
+	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
 
-// example is an event of a type.
-func example(of ledger.Type) *ledger.Event {
-	return rapid.Custom(func(t *rapid.T) *ledger.Event { return ledgertest.Event(t, ledgertest.OfType(of)) }).Example(1)
+// cancelled is an event about a payment.
+func cancelled(payment string) *ledger.Event {
+	return ledger.NewEvent(uuid.New(), time.Unix(1_700_000_000, 0), "urn:test", &eventsv1.PaymentCancelled{PaymentId: payment})
 }
 
 // Copies of an event are found, each of them, within a batch and later, and what was refused by each name that it has.
 func TestEveryRecordIsFoundByItsNames(t *testing.T) {
 	t.Parallel()
 	pool := foldtest.Open(t, New())
-	event, other := example(ledger.TypePaymentPosted), example(ledger.TypePaymentFailed)
+	event, other := cancelled("a payment"), cancelled("another")
 	refused := foldtest.Record(event, 7, 3)
 	refused.Event = nil
 	refused.Rejected = &eventlog.Rejection{
