@@ -143,3 +143,13 @@ func explainTables(err error) error {
 		return err
 	}
 }
+
+// logEnds are the offsets past the last committed record of each partition.
+func (a *app) logEnds(ctx context.Context) (map[eventlog.TopicPartition]int64, error) {
+	admin, err := a.openKafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	return admin.EndOffsets(ctx)
+}

@@ -279,12 +279,7 @@ func (a *app) noteBehind(ctx context.Context, db pgx.Tx, projection string) erro
 	if err != nil {
 		return fmt.Errorf("read how far %s is: %w", projection, err)
 	}
-	admin, err := a.openKafka(ctx)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	ends, err := admin.EndOffsets(ctx)
+	ends, err := a.logEnds(ctx)
 	if err != nil {
 		return err
 	}

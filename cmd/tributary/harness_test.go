@@ -63,12 +63,18 @@ func migrated(t testing.TB) books {
 		return err
 	})
 	b := booksAt(stacktest.Kafka(t), url)
+	b.makeTopics(t)
+	return b
+}
+
+// makeTopics makes the log's topics.
+func (b books) makeTopics(t testing.TB) {
+	t.Helper()
 	admin, err := eventlog.NewAdmin(b.kafka)
 	require.NoError(t, err)
 	defer admin.Close()
 	_, err = admin.Ensure(t.Context(), eventlog.TopicSettings{Partitions: 3})
 	require.NoError(t, err)
-	return b
 }
 
 // withClickHouse gives the books a ClickHouse of the test's own, and makes the tables there.

@@ -31,11 +31,7 @@ func topicsOnly(t *testing.T, brokers []string) books {
 	t.Helper()
 	b := booksAt(brokers, "")
 	b.environ = b.environ[:1]
-	admin, err := eventlog.NewAdmin(b.kafka)
-	require.NoError(t, err)
-	defer admin.Close()
-	_, err = admin.Ensure(t.Context(), eventlog.TopicSettings{Partitions: 3})
-	require.NoError(t, err)
+	b.makeTopics(t)
 	return b
 }
 

@@ -62,12 +62,7 @@ func (a *app) verify(ctx context.Context, names []string) error {
 
 // verifyAgainst compares with what a simulation says, too, if anything is expected.
 func (a *app) verifyAgainst(ctx context.Context, names []string, expected *simulation.Expected) error {
-	admin, err := a.openKafka(ctx)
-	if err != nil {
-		return err
-	}
-	defer admin.Close()
-	ends, err := admin.EndOffsets(ctx)
+	ends, err := a.logEnds(ctx)
 	if err != nil {
 		return err
 	}

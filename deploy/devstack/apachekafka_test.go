@@ -38,9 +38,7 @@ func TestAnAcknowledgedRecordSurvivesBrokers(t *testing.T) {
 
 func TestABrokerThatCannotStartSaysWhy(t *testing.T) {
 	t.Parallel()
-	if err := devstack.ApacheKafkaHere(t.Context()); err != nil {
-		t.Skipf("SKIPPED, nothing was tested on Apache Kafka: %v", err)
-	}
+	stacktest.NeedApacheKafka(t)
 	_, err := devstack.StartApacheKafka(t.Context(), devstack.ApacheKafkaConfig{
 		Dir: stacktest.Dir(t), Configs: map[string]string{"num.io.threads": "none"},
 	})

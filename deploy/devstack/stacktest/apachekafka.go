@@ -9,13 +9,19 @@ import (
 	"github.com/tributary-ledger/tributary/deploy/devstack"
 )
 
-// ApacheKafka gives the test a cluster of real brokers of its own; it ends with the test. A start takes some 3 s, of three brokers 7 s. The
-// test is skipped where Java or Maven is missing.
-func ApacheKafka(t testing.TB, config devstack.ApacheKafkaConfig) *devstack.ApacheKafka {
+// NeedApacheKafka skips the test where Apache Kafka cannot run, for want of Java or Maven.
+func NeedApacheKafka(t testing.TB) {
 	t.Helper()
 	if err := devstack.ApacheKafkaHere(t.Context()); err != nil {
 		t.Skipf("SKIPPED, nothing was tested on Apache Kafka: %v", err)
 	}
+}
+
+// ApacheKafka gives the test a cluster of real brokers of its own; it ends with the test. A start takes some 3 s, of three brokers 7 s. The
+// test is skipped where Java or Maven is missing.
+func ApacheKafka(t testing.TB, config devstack.ApacheKafkaConfig) *devstack.ApacheKafka {
+	t.Helper()
+	NeedApacheKafka(t)
 	if config.Dir == "" {
 		config.Dir = Dir(t)
 	}

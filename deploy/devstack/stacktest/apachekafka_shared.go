@@ -39,9 +39,7 @@ type kafkaServer struct {
 // Java or Maven is missing.
 func SharedApacheKafka(t testing.TB) *devstack.ApacheKafka {
 	t.Helper()
-	if err := devstack.ApacheKafkaHere(t.Context()); err != nil {
-		t.Skipf("SKIPPED, nothing was tested on Apache Kafka: %v", err)
-	}
+	NeedApacheKafka(t)
 	sharedKafka.turn.Lock()
 	t.Cleanup(sharedKafka.turn.Unlock)
 	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
