@@ -20,6 +20,7 @@ import (
 
 func newVerifyCommand(a *app) *cobra.Command {
 	var expect string
+	var generation int32
 	command := &cobra.Command{
 		Use:   "verify [NAME…]",
 		Short: "Prove that the tables are what the log says",
@@ -27,10 +28,14 @@ func newVerifyCommand(a *app) *cobra.Command {
 compares every row. Projectors may run meanwhile. Prints what differs, with the events behind it, and exits with 1 then.
 Conflicts (one event id with two contents) are listed, but are no difference.
 
+Proven are the live generations. --generation proves another one of a projection, which nobody may be reading: what a replay
+builds, or what was live before.
+
 With --expect the tables are held, besides, against what "tributary simulate --expect" said of its events: nobody else may have
 written to that ledger. Rows of the quarantine that name no ledger stand for what it misses, and never count against it.`,
 		Example: `  tributary verify
   tributary verify balances --json | jq '.projections[].differences'
+  tributary verify revenue --generation 12
   tributary verify --expect expected.json`,
 		ValidArgsFunction: completeProjections,
 		RunE: func(command *cobra.Command, args []string) error {
@@ -39,29 +44,44 @@ written to that ledger. Rows of the quarantine that name no ledger stand for wha
 					return usagef("there is no proof of %q, only of %s", name, strings.Join(audit.Names(), ", "))
 				}
 			}
+			targets := audit.Live(args...)
+			if command.Flags().Changed("generation") {
+				if len(args) != 1 || generation < 1 {
+					return usagef("--generation is a number from 1, of the one projection that is named")
+				}
+				targets[0].Generation = generation
+			}
 			if expect == "" {
-				return a.verify(command.Context(), args)
+				return a.verify(command.Context(), targets)
 			}
 			expected, err := a.readExpect(expect)
 			if err != nil {
 				return err
 			}
-			return a.verifyAgainst(command.Context(), args, expected)
+			if generation != 0 {
+				return usagef("--expect is about the live generations, so not with --generation")
+			}
+			return a.verifyAgainst(command.Context(), targets, expected)
 		},
 	}
 	command.Flags().StringVar(&expect, "expect", "", "compare with this `file` of a simulation's totals, or with stdin (-)")
+	command.Flags().Int32Var(&generation, "generation", 0, "prove this generation of the projection in place of the live one")
 	a.jsonFlag(command, `an object of projections (name, generation, positions, behind, records, duplicates, outdated, rows,
 checks, differences, differences_total, conflicts, conflicts_total) and, with --expect, expected (name, projection, rows,
 differences, differences_total)`)
 	return command
 }
 
-func (a *app) verify(ctx context.Context, names []string) error {
-	return a.verifyAgainst(ctx, names, nil)
+func (a *app) verify(ctx context.Context, targets []audit.Target) error {
+	return a.verifyAgainst(ctx, targets, nil)
 }
 
 // verifyAgainst compares with what a simulation says, too, if anything is expected.
-func (a *app) verifyAgainst(ctx context.Context, names []string, expected *simulation.Expected) error {
+func (a *app) verifyAgainst(ctx context.Context, targets []audit.Target, expected *simulation.Expected) error {
+	names := make([]string, len(targets))
+	for i, target := range targets {
+		names[i] = target.Name
+	}
 	ends, err := a.logEnds(ctx)
 	if err != nil {
 		return err
@@ -78,7 +98,7 @@ func (a *app) verifyAgainst(ctx context.Context, names []string, expected *simul
 		defer warehouse.Close() //nolint:errcheck // it was only read
 	}
 	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
-		report, err := a.auditWithBar(ctx, audit.New(pool, kafka, warehouse), names)
+		report, err := a.auditWithBar(ctx, audit.New(pool, kafka, warehouse), targets)
 		if errors.Is(err, audit.ErrNoClickHouse) {
 			return usagef("%w: set TRIBUTARY_CLICKHOUSE_URL, or name the projections to verify", err)
 		}
@@ -98,11 +118,11 @@ func (a *app) verifyAgainst(ctx context.Context, names []string, expected *simul
 }
 
 // auditWithBar shows how much of the log is read; how much there is shows when the reading begins.
-func (a *app) auditWithBar(ctx context.Context, auditor *audit.Auditor, names []string) (audit.Report, error) {
+func (a *app) auditWithBar(ctx context.Context, auditor *audit.Auditor, targets []audit.Target) (audit.Report, error) {
 	bars := make(chan *progress, 1)
 	bars <- &progress{}
 	begun := false
-	report, err := auditor.Verify(ctx, names, func(done, total int64) {
+	report, err := auditor.Verify(ctx, targets, func(done, total int64) {
 		bar := <-bars
 		if !begun && total > 0 {
 			begun = true

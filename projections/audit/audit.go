@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -52,16 +53,31 @@ func models() map[string]func(*Auditor, *examination) model {
 // more, for the events behind them, and done starts from 0 again.
 type Progress func(done, total int64)
 
-// Verify compares the live generations of the projections, of all that are live when none is named, with the log up to
-// the offsets that they have themselves. Differences are no error: they are in the report. An error is that servers
-// cannot be reached, that the log is no longer whole, or that a name is not known.
-func (a *Auditor) Verify(ctx context.Context, projections []string, progress Progress) (Report, error) {
+// Target is what is to be verified: a generation of a projection, the live one when it is 0.
+type Target struct {
+	Name       string
+	Generation int32
+}
+
+// Live are the live generations of projections.
+func Live(names ...string) []Target {
+	targets := make([]Target, len(names))
+	for i, name := range names {
+		targets[i].Name = name
+	}
+	return targets
+}
+
+// Verify compares generations of projections, the live ones of all when none is named, with the log up to the offsets that
+// they have themselves. Differences are no error: they are in the report, and the projections in the order of their names.
+// An error is that servers cannot be reached, that the log is no longer whole, or that a target is not there.
+func (a *Auditor) Verify(ctx context.Context, targets []Target, progress Progress) (Report, error) {
 	s, err := openSnapshot(ctx, a.pool)
 	if err != nil {
 		return Report{}, err
 	}
 	defer s.close(ctx)
-	all, err := a.open(ctx, s, projections)
+	all, err := a.open(ctx, s, targets)
 	if err != nil {
 		return Report{}, err
 	}
@@ -90,30 +106,44 @@ func (a *Auditor) Verify(ctx context.Context, projections []string, progress Pro
 	return report, nil
 }
 
-// open reads where the projections are, and their identities.
-func (a *Auditor) open(ctx context.Context, s *snapshot, names []string) ([]*examination, error) {
-	live, err := s.live(ctx)
+// open finds the generations, and has the snapshot's views show them.
+func (a *Auditor) open(ctx context.Context, s *snapshot, targets []Target) ([]*examination, error) {
+	built, err := s.generations(ctx)
 	if err != nil {
 		return nil, err
 	}
-	known := models()
-	if len(names) == 0 {
-		names = slices.Collect(maps.Keys(live)) // One without a proof is refused below, not passed over.
+	if len(targets) == 0 {
+		for name, b := range built { // One without a proof is refused below, not passed over.
+			if b.live != 0 {
+				targets = append(targets, Target{Name: name})
+			}
+		}
 	}
+	targets = slices.Clone(targets)
+	slices.SortFunc(targets, func(a, b Target) int {
+		return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Generation, b.Generation))
+	})
+	known := models()
 	var all []*examination
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
-		newModel, ok := known[name]
+	for i, target := range slices.Compact(targets) {
+		newModel, ok := known[target.Name]
 		if !ok {
-			return nil, fmt.Errorf("there is no projection %q that can be verified: know %s", name, strings.Join(Names(), ", "))
+			return nil, fmt.Errorf("there is no projection %q that can be verified: know %s", target.Name, strings.Join(Names(), ", "))
 		}
-		generation, ok := live[name]
-		if !ok {
-			return nil, fmt.Errorf("%s has no live generation: run `tributary migrate`", name)
+		if i > 0 && all[i-1].name == target.Name {
+			return nil, fmt.Errorf("%s is to be verified in two generations: verify one after the other", target.Name)
 		}
-		if name == revenueName && a.clickhouse == nil {
-			return nil, fmt.Errorf("%s cannot be verified: %w", name, ErrNoClickHouse)
+		generation, live, err := built[target.Name].pick(target)
+		if err != nil {
+			return nil, err
 		}
-		e := &examination{name: name, generation: generation}
+		if target.Name == revenueName && a.clickhouse == nil {
+			return nil, fmt.Errorf("%s cannot be verified: %w", target.Name, ErrNoClickHouse)
+		}
+		if err := s.show(ctx, target.Name, generation); err != nil {
+			return nil, err
+		}
+		e := &examination{name: target.Name, generation: generation, live: live}
 		e.model = newModel(a, e)
 		all = append(all, e)
 	}

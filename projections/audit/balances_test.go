@@ -348,9 +348,24 @@ func TestManyDifferencesAreCounted(t *testing.T) {
 func TestWhatCannotBeVerifiedIsAnError(t *testing.T) {
 	t.Parallel()
 	s := open(t)
-	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []string{"revenues"}, nil)
+	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), audit.Live("revenues"), nil)
 	require.ErrorContains(t, err, `no projection "revenues"`)
 	s.tamper(t, 1, `DELETE FROM tributary.live WHERE projection = 'balances'`)
-	_, err = audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []string{"balances"}, nil)
+	_, err = audit.New(s.pool, s.kafka, nil).Verify(t.Context(), audit.Live("balances"), nil)
 	require.ErrorContains(t, err, "tributary migrate")
+}
+
+func TestATargetThatIsNotThereIsAnError(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	for _, c := range []struct {
+		targets []audit.Target
+		want    string
+	}{
+		{[]audit.Target{{Name: "balances", Generation: 99}}, "balances has no generation 99, only 1"},
+		{[]audit.Target{{Name: "balances"}, {Name: "balances", Generation: 1}}, "in two generations"},
+	} {
+		_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), c.targets, nil)
+		require.ErrorContains(t, err, c.want)
+	}
 }

@@ -33,7 +33,7 @@ func BenchmarkVerify(b *testing.B) {
 	b.StartTimer()
 	for b.Loop() {
 		started := time.Now()
-		report, err := audit.New(s.pool, s.kafka, nil).Verify(b.Context(), []string{"balances"}, nil)
+		report, err := audit.New(s.pool, s.kafka, nil).Verify(b.Context(), audit.Live("balances"), nil)
 		require.NoError(b, err)
 		require.True(b, report.Agrees())
 		require.EqualValues(b, events, report.Projections[0].Records)

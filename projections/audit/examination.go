@@ -46,6 +46,8 @@ type suspicious interface {
 type examination struct {
 	name       string
 	generation int32
+	// live says that readers see the generation.
+	live bool
 	// next are the store's own offsets; to is how much of that the log has.
 	next, to map[eventlog.TopicPartition]int64
 	// progress is all that the store says of partitions.

@@ -155,7 +155,7 @@ func (s *stack) reached(t testing.TB, name string) map[eventlog.TopicPartition]i
 // verify is the report on one projection.
 func (s *stack) verify(t testing.TB, name string) audit.Projection {
 	t.Helper()
-	report, err := audit.New(s.pool, s.kafka, s.conn).Verify(t.Context(), []string{name}, nil)
+	report, err := audit.New(s.pool, s.kafka, s.conn).Verify(t.Context(), audit.Live(name), nil)
 	require.NoError(t, err)
 	require.Len(t, report.Projections, 1)
 	require.Equal(t, report.Agrees(), report.Projections[0].DifferencesTotal == 0)

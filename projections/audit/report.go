@@ -15,7 +15,7 @@ func (r Report) Agrees() bool {
 	return true
 }
 
-// Projection is the outcome for the live generation of one projection.
+// Projection is the outcome for a generation of one projection.
 type Projection struct {
 	Name       string `json:"name"`
 	Generation int32  `json:"generation"`

@@ -74,7 +74,7 @@ func (r *revenue) fold(record *eventlog.Record, s *slot) {
 
 func (r *revenue) touches(traces []string, record *eventlog.Record) []string {
 	if d, ok := record.Event.Data.(*eventsv1.PostPublished); ok {
-		return append(traces, traceRow(postsView, postKey(record.Event, d)))
+		return append(traces, traceRow(r.postsTable(), postKey(record.Event, d)))
 	}
 	e, _ := r.earning(record.Event)
 	return append(traces, traceRow(r.table(), quarterName(e.series(record.Event.Ledger), quarterOf(record.Event.Time))))

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -11,8 +12,6 @@ import (
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
-const postsView = "revenue.posts"
-
 // post is a row of revenue.posts: the latest that was said of a post. Events that say it at once, under one id, may say
 // different things: either counts.
 type post struct {
@@ -20,6 +19,11 @@ type post struct {
 
 	latest said
 	titles [][]string
+}
+
+// postsTable is the name of the generation's table of posts.
+func (r *revenue) postsTable() string {
+	return fmt.Sprintf("%s.posts_g%d", revenueName, r.examination.generation)
 }
 
 func postKey(event *ledger.Event, d *eventsv1.PostPublished) string {
@@ -49,7 +53,8 @@ func (r *revenue) comparePosts(ctx context.Context) error {
 	e := r.examination
 	c := e.found.check(checkTitles)
 	t := table{
-		name: postsView, keys: warehouseTexts("ledger", "plugin_id", "post_id"), values: warehouseTexts("title", "url", "category"),
+		name: r.postsTable(), modifier: "FINAL",
+		keys: warehouseTexts("ledger", "plugin_id", "post_id"), values: warehouseTexts("title", "url", "category"),
 	}
 	odd := map[string][]string{} // titles that are not those of the log up to the offsets, by post
 	err := r.warehouse.stream(ctx, t.name, t.sql(), nil, func(row [][]byte) error {

@@ -385,6 +385,6 @@ func TestRevenueWithoutClickHouseIsRefused(t *testing.T) {
 	s := warehoused(t, nil)
 	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, nil)
 	require.ErrorIs(t, err, audit.ErrNoClickHouse)
-	_, err = audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []string{"balances"}, nil)
+	_, err = audit.New(s.pool, s.kafka, nil).Verify(t.Context(), audit.Live("balances"), nil)
 	require.NoError(t, err)
 }

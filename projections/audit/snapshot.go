@@ -1,9 +1,13 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -63,23 +67,58 @@ func (s *snapshot) read(ctx context.Context, what, sql string, arguments []any, 
 	return nil
 }
 
-// live lists the projections that have a live generation.
-func (s *snapshot) live(ctx context.Context) (map[string]int32, error) {
-	rows, err := s.tx.Query(ctx, `SELECT projection, generation FROM tributary.live`)
-	if err != nil {
-		return nil, fmt.Errorf("read which generations are live (has `tributary migrate` run?): %w", err)
+// built are the generations that a projection has.
+type built struct {
+	live int32 // 0 when none is.
+	all  []int32
+}
+
+// pick is the number of a target's generation, and whether readers see it.
+func (b built) pick(target Target) (generation int32, live bool, err error) {
+	generation = cmp.Or(target.Generation, b.live)
+	switch {
+	case generation == 0:
+		return 0, false, fmt.Errorf("%s has no live generation: run `tributary migrate`", target.Name)
+	case !slices.Contains(b.all, generation):
+		return 0, false, fmt.Errorf("%s has no generation %d, only %s", target.Name, generation, strings.Trim(fmt.Sprint(b.all), "[]"))
 	}
-	generations := map[string]int32{}
+	return generation, generation == b.live, nil
+}
+
+// generations lists those of each projection that has a live one.
+func (s *snapshot) generations(ctx context.Context) (map[string]built, error) {
+	rows, err := s.tx.Query(ctx, `
+		SELECT projection, coalesce(g.generation, l.generation) AS number, coalesce(g.generation, l.generation) IS NOT DISTINCT FROM l.generation
+		FROM tributary.generations g FULL JOIN tributary.live l USING (projection) ORDER BY number`)
+	if err != nil {
+		return nil, fmt.Errorf("read which generations there are (has `tributary migrate` run?): %w", err)
+	}
+	found := map[string]built{}
 	var name string
 	var generation int32
-	_, err = pgx.ForEachRow(rows, []any{&name, &generation}, func() error {
-		generations[name] = generation
+	var live bool
+	_, err = pgx.ForEachRow(rows, []any{&name, &generation, &live}, func() error {
+		b := found[name]
+		b.all = append(b.all, generation)
+		if live {
+			b.live = generation
+		}
+		found[name] = b
 		return nil
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read which generations are live (has `tributary migrate` run?): %w", err)
+		return nil, fmt.Errorf("read which generations there are (has `tributary migrate` run?): %w", err)
 	}
-	return generations, nil
+	return found, nil
+}
+
+// show makes the views over a projection show a generation, as long as the snapshot lasts.
+func (s *snapshot) show(ctx context.Context, projection string, generation int32) error {
+	_, err := s.tx.Exec(ctx, "SELECT set_config($1, $2, true)", "tributary."+projection, strconv.Itoa(int(generation)))
+	if err != nil {
+		return fmt.Errorf("read generation %d of %s: %w", generation, projection, err)
+	}
+	return nil
 }
 
 // progress is how far a partition is in, and of which topic.

@@ -33,6 +33,8 @@ type table struct {
 	values []column
 	// others are not compared, but given to each.
 	others []column
+	// modifier stands behind the name, such as FINAL; may be empty.
+	modifier string
 	// where restricts it, with arguments; may be empty.
 	where     string
 	arguments []any
@@ -64,7 +66,7 @@ func (t *table) sql() string {
 	for _, c := range columns {
 		expressions = append(expressions, fmt.Sprintf(c.kind, `"`+c.name+`"`))
 	}
-	sql := "SELECT " + strings.Join(expressions, ", ") + " FROM " + t.name
+	sql := "SELECT " + strings.Join(expressions, ", ") + " FROM " + t.name + " " + t.modifier
 	if t.where != "" {
 		sql += " WHERE " + t.where
 	}
