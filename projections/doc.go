@@ -8,4 +8,6 @@
 // A store holds, beside its tables, how far each partition is in (next offset) and who may write it (epoch). The Kafka
 // group only deals partitions out; it holds no offsets. A runner that lost a partition without knowing, because it was
 // paused or cut off, is refused by the store itself: its epoch is old.
+//
+// A Rebuild does the same for a build of the tables that nobody reads yet: without a group, up to given offsets and no further.
 package projections

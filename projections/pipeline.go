@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -66,34 +65,6 @@ func (s *session) fetched(ctx context.Context, until time.Time, most int) kgo.Fe
 	return fetches
 }
 
-func (s *session) handOver(ctx context.Context, batch Batch) error {
-	var change Change
-	err := s.retry(ctx, "prepare", func(ctx context.Context) error {
-		var err error
-		change, err = s.store.Prepare(ctx, batch)
-		return err
-	})
-	if _, ok := errors.AsType[*RefusedError](err); ok {
-		// The committer finds out which event it is.
-		change, err = brokenChange{err}, nil
-	}
-	if err != nil {
-		return err
-	}
-	select {
-	case s.changes <- pending{batch, change}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// brokenChange is a batch that could not be folded.
-type brokenChange struct{ err error }
-
-// Commit gives the error of the fold.
-func (b brokenChange) Commit(context.Context) (Committed, error) { return Committed{}, b.err }
-
 // pollError tells apart what ends the session from what the client retries by itself.
 func (s *session) pollError(ctx context.Context, fetches kgo.Fetches) error {
 	if ctx.Err() != nil {
@@ -144,80 +115,6 @@ func (s *session) batch(fetches kgo.Fetches) Batch {
 		owner.NextOffset = r.To
 	})
 	return batch
-}
-
-// commit puts changes in, one after the other.
-func (s *session) commit(ctx context.Context) error {
-	for next := range s.changes {
-		err := s.commitOne(ctx, next)
-		s.inFlight.end()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// slowError says that a commit of several records did not end within its time. The same again might never: a half of it
-// has the time to itself. Should it be in all the same, the store refuses the half, and the next session sees that it is in.
-type slowError struct{ err error }
-
-func (e *slowError) Error() string { return e.err.Error() }
-
-func (e *slowError) Unwrap() error { return e.err }
-
-// commitOne commits a change. One that the store refuses is cut in halves until the event that it refuses stands alone:
-// all before it is in, and the error names its position.
-func (s *session) commitOne(ctx context.Context, next pending) error {
-	started := time.Now()
-	var committed Committed
-	err := s.retry(ctx, "commit", func(ctx context.Context) error {
-		try, cancel := context.WithTimeout(ctx, s.settings.CommitTimeout)
-		defer cancel()
-		var err error
-		committed, err = next.change.Commit(try)
-		if err != nil && try.Err() != nil && ctx.Err() == nil && len(next.batch.Records) > 1 {
-			return &slowError{err}
-		}
-		return err
-	})
-	if slow, ok := errors.AsType[*slowError](err); ok {
-		s.metrics.retries.WithLabelValues("commit").Inc()
-		s.health.fail("commit", slow.err)
-		s.log.Warn("a commit took too long; trying again with half of it", "records", len(next.batch.Records), "err", slow.err)
-		return s.commitHalves(ctx, next.batch, slow.err)
-	}
-	if refused, ok := errors.AsType[*RefusedError](err); ok {
-		refused.Batch = next.batch
-		return s.commitHalves(ctx, next.batch, err)
-	}
-	if err != nil {
-		return err
-	}
-	s.metrics.observe(next.batch, committed, time.Since(started))
-	s.health.committed(next.batch)
-	return nil
-}
-
-func (s *session) commitHalves(ctx context.Context, batch Batch, refusal error) error {
-	first, second, ok := batch.Halve()
-	if !ok {
-		return refusal
-	}
-	for _, half := range []Batch{first, second} {
-		change, err := s.store.Prepare(ctx, half)
-		var refused *RefusedError
-		switch {
-		case errors.As(err, &refused):
-			change = brokenChange{err}
-		case err != nil:
-			return fmt.Errorf("prepare half of a batch: %w", err)
-		}
-		if err := s.commitOne(ctx, pending{half, change}); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 const (

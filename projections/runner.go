@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -15,7 +16,10 @@ import (
 
 // Runner feeds a store from the log until it is told to stop. Any number of runners of one projection, in any processes,
 // share its partitions.
-type Runner struct {
+type Runner struct{ *feeder }
+
+// feeder is what a Runner and a Rebuild have in common: a store to be fed from a log, and the patience for both.
+type feeder struct {
 	store    Store
 	kafka    eventlog.Config
 	settings Settings
@@ -24,7 +28,7 @@ type Runner struct {
 	health   *Health
 }
 
-// Settings tune a runner; the zero value is right for most.
+// Settings tune a runner or a rebuild; the zero value is right for most.
 type Settings struct {
 	// BatchEvents is the most records in a batch; 0 means 20,000.
 	BatchEvents int
@@ -42,6 +46,13 @@ type Settings struct {
 	StuckAfter time.Duration
 	// RetryMax is the longest pause between tries; 0 means 15 s.
 	RetryMax time.Duration
+	// Workers is how many share out the partitions of a rebuild; 0 means one for each core. A runner has one.
+	Workers int
+	// EventsPerSecond is the most that a rebuild reads of the log; 0 means no bound.
+	EventsPerSecond int
+	// Progress is told by a rebuild how many offsets below its target are in, of how many, whenever there are more. It is called by one
+	// at a time.
+	Progress func(done, total int64)
 	// Registerer takes the metrics; nil means nobody does.
 	Registerer prometheus.Registerer
 	// Logger is told what an operator wants to know; nil means nobody is.
@@ -59,6 +70,10 @@ func (s Settings) withDefaults() Settings {
 	setDefault(&s.CommitTimeout, 2*time.Minute)
 	setDefault(&s.StuckAfter, time.Minute)
 	setDefault(&s.RetryMax, 15*time.Second)
+	setDefault(&s.Workers, runtime.GOMAXPROCS(0))
+	if s.Progress == nil {
+		s.Progress = func(int64, int64) {}
+	}
 	if s.Logger == nil {
 		s.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -74,11 +89,15 @@ func setDefault[T comparable](field *T, value T) {
 
 // NewRunner makes a runner; Run starts it.
 func NewRunner(store Store, kafka eventlog.Config, settings Settings) *Runner {
+	return &Runner{newFeeder(store, kafka, settings)}
+}
+
+func newFeeder(store Store, kafka eventlog.Config, settings Settings) *feeder {
 	settings = settings.withDefaults()
 	name := store.Definition().Name
 	kafka.ClientID = "tributary-" + name
 	health := newHealth(settings.StuckAfter)
-	return &Runner{
+	return &feeder{
 		store: store, kafka: kafka, settings: settings,
 		log:     settings.Logger.With("projection", name),
 		metrics: newMetrics(settings.Registerer, store.Definition(), health),
@@ -92,51 +111,62 @@ func (r *Runner) Health() *Health { return r.health }
 // Run consumes until the context ends, which is no error, or until a bug stops it: a *RefusedError. All else it retries
 // for as long as it takes, and says so in the log, in metrics, and in Health.
 func (r *Runner) Run(ctx context.Context) error {
-	pause := r.newPause()
-	for ctx.Err() == nil {
+	err := r.sessions(ctx, r.session, func(err error) bool {
+		_, refused := errors.AsType[*RefusedError](err)
+		return refused
+	})
+	if ctx.Err() == nil {
+		r.health.fail("refused", err)
+		r.log.Error("stopping: this is a bug", "err", err)
+		return err
+	}
+	r.log.Info("stopped")
+	return nil // Whatever the last session ended with, it was told to.
+}
+
+// sessions runs sessions until one ends well or for good, or the context ends; each other end is made visible, and waited after.
+func (f *feeder) sessions(ctx context.Context, session func(context.Context) error, forGood func(error) bool) error {
+	pause := f.newPause()
+	for {
 		started := time.Now()
-		err := r.session(ctx)
-		if ctx.Err() != nil {
-			break // Whatever the session ended with, it was told to.
-		}
-		if _, ok := errors.AsType[*RefusedError](err); ok {
-			r.health.fail("refused", err)
-			r.log.Error("stopping: this is a bug", "err", err)
+		err := session(ctx)
+		if err == nil || ctx.Err() != nil || forGood(err) {
 			return err
 		}
 		if time.Since(started) > time.Minute {
-			pause = r.newPause()
+			pause = f.newPause()
 		}
-		r.noteFailure(err)
+		f.noteFailure(err)
 		wait(ctx, pause.NextBackOff())
+		if ctx.Err() != nil {
+			return err
+		}
 	}
-	r.log.Info("stopped")
-	return nil //nolint:nilerr // What the last session ended with is that it was told to.
 }
 
 // noteFailure makes an ended session visible.
-func (r *Runner) noteFailure(err error) {
+func (f *feeder) noteFailure(err error) {
 	_, fenced := errors.AsType[*FencedError](err)
 	switch {
 	case fenced:
-		r.metrics.fenced.Inc()
-		r.log.Warn("fenced; joining again", "err", err)
+		f.metrics.fenced.Inc()
+		f.log.Warn("fenced; joining again", "err", err)
 	case eventlog.Classify(err) == eventlog.KindLogLost:
-		r.metrics.retries.WithLabelValues("log_lost").Inc()
-		r.health.fail("log_lost", err)
-		r.log.Error("the log is not the one that the tables were built from; nothing is read until that is mended", "err", err)
+		f.metrics.retries.WithLabelValues("log_lost").Inc()
+		f.health.fail("log_lost", err)
+		f.log.Error("the log is not the one that the tables were built from; nothing is read until that is mended", "err", err)
 	default:
-		r.metrics.retries.WithLabelValues("session").Inc()
-		r.health.fail("session", err)
-		r.log.Warn("the session ended; starting again", "err", err)
+		f.metrics.retries.WithLabelValues("session").Inc()
+		f.health.fail("session", err)
+		f.log.Warn("the session ended; starting again", "err", err)
 	}
 }
 
 // newPause grows from a tenth of a second, with jitter.
-func (r *Runner) newPause() *backoff.ExponentialBackOff {
+func (f *feeder) newPause() *backoff.ExponentialBackOff {
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval = 100 * time.Millisecond
-	pause.MaxInterval = r.settings.RetryMax
+	pause.MaxInterval = f.settings.RetryMax
 	return pause
 }
 
@@ -150,12 +180,12 @@ func wait(ctx context.Context, pause time.Duration) {
 }
 
 // retry does a thing until it succeeds, the context ends, or the error is not of infrastructure.
-func (r *Runner) retry(ctx context.Context, kind string, do func(context.Context) error) error {
-	pause := r.newPause()
+func (f *feeder) retry(ctx context.Context, kind string, do func(context.Context) error) error {
+	pause := f.newPause()
 	for {
 		err := do(ctx)
 		if err == nil {
-			r.health.mend(kind)
+			f.health.mend(kind)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -164,10 +194,10 @@ func (r *Runner) retry(ctx context.Context, kind string, do func(context.Context
 		if final(err) {
 			return err
 		}
-		r.metrics.retries.WithLabelValues(kind).Inc()
-		r.health.fail(kind, err)
+		f.metrics.retries.WithLabelValues(kind).Inc()
+		f.health.fail(kind, err)
 		delay := pause.NextBackOff()
-		r.log.Warn("trying again", "what", kind, "in", delay.Round(time.Millisecond), "err", err)
+		f.log.Warn("trying again", "what", kind, "in", delay.Round(time.Millisecond), "err", err)
 		wait(ctx, delay)
 	}
 }

@@ -14,12 +14,10 @@ import (
 // session is one membership in the group. It ends at the first error that a retry of the same step cannot mend; the next
 // session starts from what the store has, so nothing that a session held in memory matters.
 type session struct {
-	*Runner
+	*pipe
 
 	admin  *eventlog.Admin
 	client *kgo.Client
-	// changes hands prepared changes from the poller to the committer: one is committed while the next is prepared.
-	changes chan pending
 	// inFlight counts the changes between their poll and the end of their commit.
 	inFlight flights
 
@@ -28,12 +26,6 @@ type session struct {
 
 	mu    sync.Mutex
 	owned map[eventlog.TopicPartition]*Ownership
-}
-
-// pending is a batch with its change.
-type pending struct {
-	batch  Batch
-	change Change
 }
 
 func (r *Runner) session(ctx context.Context) error {
@@ -45,7 +37,7 @@ func (r *Runner) session(ctx context.Context) error {
 	}
 	defer admin.Close()
 	s := &session{
-		Runner: r, admin: admin, end: end, changes: make(chan pending), owned: map[eventlog.TopicPartition]*Ownership{},
+		pipe: newPipe(r.feeder), admin: admin, end: end, owned: map[eventlog.TopicPartition]*Ownership{},
 	}
 	// From here on the client calls back, so nothing that a callback uses may be set later.
 	client, err := eventlog.NewClient(r.kafka, s.options()...)
@@ -55,7 +47,7 @@ func (r *Runner) session(ctx context.Context) error {
 	s.client = client
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.poll(groupCtx) })
-	group.Go(func() error { return s.commit(groupCtx) })
+	group.Go(func() error { return s.commit(groupCtx, func(Batch, error) { s.inFlight.end() }) })
 	group.Go(func() error { return s.watch(groupCtx) })
 	err = group.Wait()
 	client.CloseAllowingRebalance()
@@ -111,21 +103,13 @@ func (s *session) assigned(_ context.Context, _ *kgo.Client, added map[string][]
 func (s *session) acquire(
 	ctx context.Context, offsets map[string]map[int32]kgo.Offset,
 ) (map[string]map[int32]kgo.Offset, error) {
-	var owned map[eventlog.TopicPartition]Ownership
-	err := s.retry(ctx, "acquire", func(ctx context.Context) error {
-		claims, err := s.claims(ctx, offsets)
-		if err != nil {
-			return err
+	var partitions []eventlog.TopicPartition
+	for topic, numbers := range offsets {
+		for number := range numbers {
+			partitions = append(partitions, eventlog.TopicPartition{Topic: topic, Partition: number})
 		}
-		if owned, err = s.store.Acquire(ctx, claims); err != nil {
-			return err
-		}
-		kept := make(map[eventlog.TopicPartition]eventlog.Kept, len(claims))
-		for p, o := range owned {
-			kept[p] = eventlog.Kept{LogIdentity: o.log(), Next: o.NextOffset}
-		}
-		return s.admin.CheckKept(ctx, kept)
-	})
+	}
+	owned, err := s.takeOver(ctx, s.admin, partitions)
 	if err != nil {
 		if ctx.Err() == nil {
 			s.end(err)
@@ -159,21 +143,6 @@ func (s *session) own(owned map[eventlog.TopicPartition]Ownership) error {
 	s.health.assigned(len(s.owned))
 	s.health.recovered()
 	return nil
-}
-
-func (s *session) claims(ctx context.Context, offsets map[string]map[int32]kgo.Offset) ([]Claim, error) {
-	identities, err := s.admin.Identities(ctx, s.store.Definition().Topics...)
-	if err != nil {
-		return nil, err
-	}
-	var claims []Claim
-	for topic, partitions := range offsets {
-		for partition := range partitions {
-			p := eventlog.TopicPartition{Topic: topic, Partition: partition}
-			claims = append(claims, Claim{TopicPartition: p, TopicID: identities[p].TopicID})
-		}
-	}
-	return claims, nil
 }
 
 // revoked waits, for a while, until what was read of the partitions is committed, so that the next owner need not do it

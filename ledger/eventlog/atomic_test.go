@@ -201,6 +201,10 @@ func TestARangeEndsInAbortedRecords(t *testing.T) {
 					}
 				}
 				require.Equal(t, want, offsets, "up to %d", to)
+				if to > 0 {
+					require.GreaterOrEqual(t, h.last[p].LeaderEpoch, int32(0), "aborted and control records have an epoch too")
+					require.WithinDuration(t, time.Now(), h.last[p].RecordedAt, time.Hour)
+				}
 			}
 		})
 	}

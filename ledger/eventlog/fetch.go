@@ -3,6 +3,7 @@ package eventlog
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"slices"
 	"strings"
@@ -115,6 +116,7 @@ func (r *reader) fetchOnce(ctx context.Context, s span) (Batch, error) {
 		return Batch{}, ExplainFetch(p, fetched.Err)
 	}
 	batch := Batch{TopicPartition: p, From: next, Next: min(after, to), Records: make([]Record, 0, len(fetched.Records))}
+	batch.LeaderEpoch, batch.RecordedAt = lastBefore(batch.Next, part.RecordBatches)
 	for _, record := range fetched.Records {
 		if record.Offset >= to {
 			break
@@ -125,7 +127,32 @@ func (r *reader) fetchOnce(ctx context.Context, s span) (Batch, error) {
 			batch.Records = append(batch.Records, s.wanted.decode(detached(record)))
 		}
 	}
+	if n := len(batch.Records); n > 0 && batch.Records[n-1].Offset == batch.Next-1 {
+		batch.RecordedAt = batch.Records[n-1].RecordedAt
+	}
 	return batch, nil
+}
+
+// lastBefore is the leader epoch, and the latest time, of the record batch that has the last offset before next: consumers pass over
+// control records and aborted ones, and a position past those belongs to their epoch.
+func lastBefore(next int64, raw []byte) (epoch int32, at time.Time) {
+	const (
+		lengthAt, epochAt, magicAt, timeAt = 8, 12, 16, 35 // in a record batch of the second version, which all now are
+		headerBytes                        = 61
+	)
+	epoch = -1
+	for len(raw) >= headerBytes && int64(binary.BigEndian.Uint64(raw)) < next { //nolint:gosec // bits
+		if raw[magicAt] >= 2 { //nolint:mnd // as said
+			epoch = int32(binary.BigEndian.Uint32(raw[epochAt:]))                         //nolint:gosec // bits
+			at = recordedAt(time.UnixMilli(int64(binary.BigEndian.Uint64(raw[timeAt:])))) //nolint:gosec // bits
+		}
+		size := lengthAt + 4 + int(binary.BigEndian.Uint32(raw[lengthAt:])) //nolint:mnd // the length itself, and what it counts
+		if size > len(raw) {
+			break
+		}
+		raw = raw[size:]
+	}
+	return epoch, at
 }
 
 // detached is the record in memory of its own.

@@ -47,6 +47,7 @@ type history struct {
 	mu      sync.Mutex
 	next    map[TopicPartition]int64
 	records map[TopicPartition][]Record
+	last    map[TopicPartition]Batch
 }
 
 func readAll(t testing.TB, config Config, part Range) *history {
@@ -63,7 +64,9 @@ func readAll(t testing.TB, config Config, part Range) *history {
 
 func read(ctx context.Context, t testing.TB, config Config, part Range) (*history, error) {
 	t.Helper()
-	h := &history{next: make(map[TopicPartition]int64), records: make(map[TopicPartition][]Record)}
+	h := &history{
+		next: make(map[TopicPartition]int64), records: make(map[TopicPartition][]Record), last: make(map[TopicPartition]Batch),
+	}
 	err := ReadRange(ctx, config, part, func(_ context.Context, batch Batch) error {
 		h.mu.Lock()
 		defer h.mu.Unlock()
@@ -80,7 +83,7 @@ func read(ctx context.Context, t testing.TB, config Config, part Range) (*histor
 			}
 			offset = record.Offset
 		}
-		h.next[batch.TopicPartition] = batch.Next
+		h.next[batch.TopicPartition], h.last[batch.TopicPartition] = batch.Next, batch
 		h.records[batch.TopicPartition] = append(h.records[batch.TopicPartition], batch.Records...)
 		return nil
 	})

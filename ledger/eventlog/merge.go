@@ -30,7 +30,7 @@ func ReadMerged(ctx context.Context, config Config, part Range, keep func(*Recor
 		return nil
 	}
 	part.AtOnce = len(all)
-	part.pieceBytes = min(max(mergeBytes/4/len(all), readFetchBytesLeast), readBytes) //nolint:mnd // about so many pieces a partition
+	part.PieceBytes = min(max(mergeBytes/4/len(all), readFetchBytesLeast), readBytes) //nolint:mnd // about so many pieces a partition
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
 		return ReadRange(ctx, config, part, func(ctx context.Context, batch Batch) error {

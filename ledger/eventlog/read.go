@@ -33,9 +33,8 @@ type Range struct {
 	Patience time.Duration
 	// AtOnce is how many partitions are read at the same time; when 0, two for each core.
 	AtOnce int
-
-	// pieceBytes is how large a piece should be once it is uncompressed; readBytes when 0.
-	pieceBytes int
+	// PieceBytes is how large a batch should be once it is uncompressed, about; 2 MiB when 0.
+	PieceBytes int
 }
 
 // Batch is what was read of one partition in one piece.
@@ -47,6 +46,10 @@ type Batch struct {
 	From, Next int64
 	// Records are in offset order. None is a Control record.
 	Records []Record
+	// LeaderEpoch and RecordedAt are those of what is before Next, be it a record, a control record or an aborted one. -1 and
+	// a zero time where that is not known.
+	LeaderEpoch int32
+	RecordedAt  time.Time
 }
 
 // ReadRange reads the committed records of a part of the log without a consumer group, and ends exactly at its end, also
@@ -63,7 +66,7 @@ func ReadRange(ctx context.Context, config Config, part Range, fn func(context.C
 	}
 	defer r.client.Close()
 	r.expect, r.patience = part.Expect, cmp.Or(part.Patience, readPatience)
-	r.pieceBytes = cmp.Or(part.pieceBytes, readBytes)
+	r.pieceBytes = cmp.Or(part.PieceBytes, readBytes)
 	if err := r.refresh(ctx, part.topics()...); err != nil {
 		return err
 	}

@@ -20,7 +20,8 @@ import (
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
-// BenchmarkRebuild builds the balances from a full log: payouts between 100,000 zipf-distributed merchants and banks.
+// BenchmarkRebuild builds the balances from a full log: payouts between 100,000 zipf-distributed merchants and banks. First a
+// projector does it, then rebuilds do, of one worker and of two.
 //
 //	go test -run '^$' -bench Rebuild -benchtime 500000x ./projections/balances
 func BenchmarkRebuild(b *testing.B) {
@@ -31,17 +32,30 @@ func BenchmarkRebuild(b *testing.B) {
 	require.NoError(b, err)
 	kafka := eventlog.Config{Brokers: stacktest.Kafka(b)}
 	fill(b, kafka, b.N)
-	store := postgres.NewStore(pool, New(pool, nil), postgres.Options{})
-	runner := projections.NewRunner(store, kafka, projections.Settings{})
+	rate := func(started time.Time) float64 { return float64(b.N) / time.Since(started).Seconds() }
+	runner := projections.NewRunner(postgres.NewStore(pool, New(pool, nil), postgres.Options{}), kafka, projections.Settings{})
 	ctx, cancel := context.WithCancel(b.Context())
 	done := make(chan error, 1)
 	b.ResetTimer()
 	started := time.Now()
 	go func() { done <- runner.Run(ctx) }()
 	waitFor(b, pool, int64(b.N))
-	b.ReportMetric(float64(b.N)/time.Since(started).Seconds(), "events/s")
+	b.ReportMetric(rate(started), "events/s")
 	cancel()
 	require.NoError(b, <-done)
+	admin, err := eventlog.NewAdmin(kafka)
+	require.NoError(b, err)
+	defer admin.Close()
+	ends, err := admin.EndOffsets(b.Context())
+	require.NoError(b, err)
+	for _, workers := range []int{1, 2} {
+		generation, err := postgres.CreateGeneration(b.Context(), pool, New(pool, nil))
+		require.NoError(b, err)
+		store := postgres.NewStore(pool, New(pool, nil), postgres.Options{Generation: generation})
+		started := time.Now()
+		require.NoError(b, projections.NewRebuild(store, kafka, projections.Settings{Workers: workers}).To(b.Context(), ends))
+		b.ReportMetric(rate(started), fmt.Sprintf("rebuilt-by-%d/s", workers))
+	}
 }
 
 func waitFor(tb testing.TB, pool *pgxpool.Pool, events int64) {
