@@ -138,6 +138,7 @@ func TestTailShowsTheLast(t *testing.T) {
 func TestTailSince(t *testing.T) {
 	t.Parallel()
 	b := topicsOnly(t, stacktest.Kafka(t))
+	stacktest.KeepWritersTimes(t, b.kafka.Brokers, eventlog.Topics()...)
 	client, err := eventlog.NewClient(b.kafka)
 	require.NoError(t, err)
 	defer client.Close()

@@ -28,8 +28,10 @@
 //   - Groups: classic and KIP-848 (next generation). There is no initial rebalance delay.
 //   - Honoured topic settings: max.message.bytes (a batch as sent, compressed), cleanup.policy=compact (retention works with and
 //     without "delete"), retention.ms and retention.bytes (-1 for ever; looked at each log.cleaner.backoff.ms, an hour), segment.bytes.
-//   - Stored and described, without effect: message.timestamp.type (the time is always the producer's), min.insync.replicas, segment.ms,
-//     compression.type. Names that nobody knows are taken too.
+//   - message.timestamp.type=LogAppendTime, which kfake leaves without effect, is honoured: appendtime.go sets the times of a batch before
+//     kfake sees it, at half a microsecond a record. Times never go back, not even with the clock. Who reads a record is told that its
+//     time is a CreateTime.
+//   - Stored and described, without effect: min.insync.replicas, segment.ms, compression.type. Names that nobody knows are taken too.
 //   - A replication factor above the number of brokers is refused; -1 means as many as there are, at most three.
 //
 // # What the embedded ClickHouse is, and is not

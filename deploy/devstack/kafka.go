@@ -26,6 +26,7 @@ type KafkaConfig struct {
 // Kafka is an embedded cluster in this process.
 type Kafka struct {
 	cluster *kfake.Cluster
+	times   *appendTime
 	unlock  func()
 }
 
@@ -44,7 +45,13 @@ func OpenKafka(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*K
 		unlock()
 		return nil, err
 	}
-	return &Kafka{cluster: cluster, unlock: unlock}, nil
+	times, err := startAppendTime(ctx, cluster)
+	if err != nil {
+		cluster.Close()
+		unlock()
+		return nil, err
+	}
+	return &Kafka{cluster: cluster, times: times, unlock: unlock}, nil
 }
 
 func newCluster(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*kfake.Cluster, error) {
@@ -108,6 +115,7 @@ func (k *Kafka) Cluster() *kfake.Cluster {
 
 // Close stops the cluster and saves what only an orderly stop saves. Records were on disk before they were acknowledged.
 func (k *Kafka) Close() {
+	k.times.close()
 	k.cluster.Close()
 	k.unlock()
 }

@@ -9,12 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
 	"github.com/tributary-ledger/tributary/ledger"
 )
 
 // scattered writes events over all partitions of a topic; the nth of each three is recorded a second after the one before.
 func scattered(t testing.TB, config Config, events int, began time.Time) {
 	t.Helper()
+	stacktest.KeepWritersTimes(t, config.Brokers, Topics()...)
 	client, err := NewClient(config, kgo.RecordPartitioner(kgo.ManualPartitioner()))
 	require.NoError(t, err)
 	defer client.Close()

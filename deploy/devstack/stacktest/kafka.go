@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack"
 )
@@ -35,4 +37,18 @@ func KafkaProcess(t testing.TB, config devstack.KafkaConfig) *devstack.KafkaProc
 	require.NoError(t, err)
 	t.Cleanup(func() { stopped(t, kafka) })
 	return kafka
+}
+
+// KeepWritersTimes lets those who write to topics say when their records were recorded, as the broker does otherwise.
+func KeepWritersTimes(t testing.TB, brokers []string, topics ...string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...))
+	require.NoError(t, err)
+	defer client.Close()
+	writers := []kadm.AlterConfig{{Name: "message.timestamp.type", Value: new("CreateTime")}}
+	answers, err := kadm.NewClient(client).AlterTopicConfigs(t.Context(), writers, topics...)
+	require.NoError(t, err)
+	for _, answer := range answers {
+		require.NoError(t, answer.Err)
+	}
 }
