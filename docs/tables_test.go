@@ -140,7 +140,7 @@ func columnMeanings() map[string]string {
 		"repeated_transactions.payment_ids": "those that name it, one for each posting",
 
 		"progress.projection":  "its name",
-		"progress.generation":  "the build that is live",
+		"progress.generation":  "the build that is shown",
 		"progress.partition":   "of the topic",
 		"progress.topic":       "that it reads",
 		"progress.next_offset": "everything below it is in; of the revenue, rows past it may be in too",

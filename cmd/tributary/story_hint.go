@@ -62,10 +62,10 @@ const neighbours = `
 		(SELECT payment_id FROM books.payments WHERE (ledger, payment_id) < ('main', $1) ORDER BY ledger DESC, payment_id DESC LIMIT 20)
 		UNION ALL
 		(SELECT receiver_id FROM receivers.receivers WHERE (ledger, receiver_id) >= ('main', $1)
-		 AND generation = (SELECT generation FROM tributary.live WHERE projection = 'receivers') ORDER BY ledger, receiver_id LIMIT 20)
+		 AND generation = (SELECT tributary.shown('receivers')) ORDER BY ledger, receiver_id LIMIT 20)
 		UNION ALL
 		(SELECT receiver_id FROM receivers.receivers WHERE (ledger, receiver_id) < ('main', $1)
-		 AND generation = (SELECT generation FROM tributary.live WHERE projection = 'receivers') ORDER BY ledger DESC, receiver_id DESC LIMIT 20)
+		 AND generation = (SELECT tributary.shown('receivers')) ORDER BY ledger DESC, receiver_id DESC LIMIT 20)
 		UNION ALL
 		(SELECT split_part(account, ':', 2) FROM balances.accounts WHERE account >= 'site:' || $1 ORDER BY account LIMIT 20)
 		UNION ALL

@@ -38,7 +38,7 @@ func Figures(ctx context.Context, db postgres.Querier, filter Filter) ([]evidenc
 	return figures, nil
 }
 
-const liveGeneration = `(SELECT generation FROM tributary.live WHERE projection = 'balances')`
+const shownGeneration = `(SELECT tributary.shown('balances'))`
 
 func figure(ctx context.Context, db postgres.Querier, b *Balance) (evidence.Figure, error) {
 	account, _ := ledger.ParseAccount(b.Account)
@@ -64,7 +64,7 @@ func figure(ctx context.Context, db postgres.Querier, b *Balance) (evidence.Figu
 	if f.Parts, err = parts(ctx, db, id); err != nil {
 		return f, fmt.Errorf("its totals by partition: %w", err)
 	}
-	err = db.QueryRow(ctx, `SELECT count(*) FROM balances.entries WHERE account = $1 AND generation = `+liveGeneration, id).Scan(&f.Expected)
+	err = db.QueryRow(ctx, `SELECT count(*) FROM balances.entries WHERE account = $1 AND generation = `+shownGeneration, id).Scan(&f.Expected)
 	if err != nil {
 		return f, fmt.Errorf("the number of its entries: %w", err)
 	}
@@ -101,7 +101,7 @@ func adds(account ledger.Account, books, asset string) func(*ledger.Event) []*bi
 func parts(ctx context.Context, db postgres.Querier, id int32) (map[string]evidence.Sum, error) {
 	rows, err := db.Query(ctx, `SELECT topic.label, t."partition", t.debits::text, t.credits::text
 		FROM balances.totals t JOIN tributary.labels topic ON topic.id = t.topic
-		WHERE t.account = $1 AND t.generation = `+liveGeneration, id)
+		WHERE t.account = $1 AND t.generation = `+shownGeneration, id)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func parts(ctx context.Context, db postgres.Querier, id int32) (map[string]evide
 const listClaims = `
 	SELECT e.event_id, e.occurred_at, topic.label, e."partition", e.kafka_offset, e.credit, e.amount::text
 	FROM balances.entries e JOIN tributary.labels topic ON topic.id = e.topic
-	WHERE e.account = $1 AND e.generation = ` + liveGeneration + `
+	WHERE e.account = $1 AND e.generation = ` + shownGeneration + `
 	ORDER BY e.occurred_at, e.topic, e."partition", e.kafka_offset, e.event_id`
 
 // claims are the entries of an account, each by itself.

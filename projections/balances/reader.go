@@ -38,19 +38,19 @@ const defaultLimit = 100
 
 // The page is chosen among the accounts' names before anything is summed, so that a page costs what is on it.
 const listBalances = `
-	WITH live AS (SELECT generation FROM tributary.live WHERE projection = 'balances'),
+	WITH shown AS (SELECT tributary.shown('balances') AS generation),
 	page AS (
 		SELECT id, ledger, account, asset_code FROM balances.accounts a
 		WHERE ($1 = '' OR account = $1) AND ($2 = '' OR account ^@ $2) AND ($3 = '' OR ledger = $3) AND ($4 = '' OR asset_code = $4)
 		  AND ($5 = '' OR (account, ledger, asset_code) > ($5, $6, $7))
-		  AND EXISTS (SELECT FROM balances.totals t WHERE t.account = a.id AND t.generation = (SELECT generation FROM live))
+		  AND EXISTS (SELECT FROM balances.totals t WHERE t.account = a.id AND t.generation = (SELECT generation FROM shown))
 		ORDER BY account, ledger, asset_code LIMIT $8
 	)
 	SELECT page.ledger, page.account, page.asset_code,
 	       trim_scale(sum(t.debits))::text, trim_scale(sum(t.credits))::text,
 	       trim_scale(CASE WHEN split_part(page.account, ':', 1) IN ('provider', 'chain', 'interledger', 'bank', 'expense')
 	                       THEN sum(t.debits) - sum(t.credits) ELSE sum(t.credits) - sum(t.debits) END)::text
-	FROM page JOIN balances.totals t ON t.account = page.id AND t.generation = (SELECT generation FROM live)
+	FROM page JOIN balances.totals t ON t.account = page.id AND t.generation = (SELECT generation FROM shown)
 	GROUP BY page.ledger, page.account, page.asset_code
 	ORDER BY page.account, page.ledger, page.asset_code`
 
@@ -131,7 +131,7 @@ type Held struct {
 func HeldEvents(ctx context.Context, db postgres.Querier, ids []uuid.UUID) (map[uuid.UUID]Held, error) {
 	rows, err := db.Query(ctx, `SELECT i.event_id, i.content_hash, topic.label, i."partition", i.kafka_offset
 		FROM balances.identity i JOIN tributary.labels topic ON topic.id = i.topic
-		WHERE i.event_id = ANY($1) AND i.generation = `+liveGeneration, ids)
+		WHERE i.event_id = ANY($1) AND i.generation = `+shownGeneration, ids)
 	if err != nil {
 		return nil, fmt.Errorf("look for events that are in: %w", err)
 	}

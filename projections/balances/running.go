@@ -23,17 +23,17 @@ type Point struct {
 // farAccount tells whether a point is nearer to the end of an account's entries than to their beginning, by time.
 const farAccount = `
 	SELECT a.id, coalesce($4::timestamptz - min_at > max_at - $4::timestamptz, false) FROM balances.accounts a, LATERAL (
-		SELECT (SELECT occurred_at FROM balances.entries e WHERE e.account = a.id AND e.generation = live.generation
+		SELECT (SELECT occurred_at FROM balances.entries e WHERE e.account = a.id AND e.generation = shown.generation
 		        ORDER BY occurred_at LIMIT 1) AS min_at,
-		       (SELECT occurred_at FROM balances.entries e WHERE e.account = a.id AND e.generation = live.generation
+		       (SELECT occurred_at FROM balances.entries e WHERE e.account = a.id AND e.generation = shown.generation
 		        ORDER BY occurred_at DESC LIMIT 1) AS max_at
-		FROM tributary.live WHERE projection = 'balances') range
+		FROM (SELECT tributary.shown('balances') AS generation OFFSET 0) shown) range
 	WHERE a.account = $1 AND a.ledger = $2 AND a.asset_code = $3`
 
 // between sums the entries of an account between some bounds, the second of each pair included. Entries are in the order of
 // Entries: by event time, topic, partition and offset.
 const between = `
-	WITH live AS MATERIALIZED (SELECT generation FROM tributary.live WHERE projection = 'balances'),
+	WITH shown AS MATERIALIZED (SELECT tributary.shown('balances') AS generation),
 	sums AS (
 		SELECT b.n, coalesce(s.debits, 0) AS debits, coalesce(s.credits, 0) AS credits
 		FROM unnest($2::int4[], $3::timestamptz[], $4::text[], $5::int4[], $6::int8[], $7::timestamptz[], $8::text[], $9::int4[], $10::int8[])
@@ -41,7 +41,7 @@ const between = `
 		CROSS JOIN LATERAL (
 			SELECT sum(e.amount) FILTER (WHERE NOT e.credit) AS debits, sum(e.amount) FILTER (WHERE e.credit) AS credits
 			FROM balances.entries e
-			WHERE e.generation = (SELECT generation FROM live) AND e.account = $1
+			WHERE e.generation = (SELECT generation FROM shown) AND e.account = $1
 			  AND e.occurred_at >= b.from_at AND e.occurred_at <= b.to_at
 			  AND (e.occurred_at > b.from_at OR ((SELECT label FROM tributary.labels WHERE id = e.topic), e."partition", e.kafka_offset)
 			       > (b.from_topic, b.from_partition, b.from_offset))
@@ -51,7 +51,7 @@ const between = `
 	),
 	total AS (
 		SELECT coalesce(sum(debits), 0) AS debits, coalesce(sum(credits), 0) AS credits FROM balances.totals
-		WHERE generation = (SELECT generation FROM live) AND account = $1
+		WHERE generation = (SELECT generation FROM shown) AND account = $1
 	),
 	running AS (
 		SELECT n, CASE WHEN $11 THEN total.debits - sum(sums.debits) OVER (ORDER BY n DESC) ELSE sum(sums.debits) OVER (ORDER BY n) END AS debits,
@@ -142,7 +142,7 @@ func boundsOf(points []Point, fromEnd bool) bounds {
 func Counted(ctx context.Context, db postgres.Querier, ids []uuid.UUID) (map[uuid.UUID]eventlog.Position, error) {
 	rows, err := db.Query(ctx, `SELECT i.event_id, l.label, i."partition", i.kafka_offset
 		FROM balances.identity i JOIN tributary.labels l ON l.id = i.topic
-		WHERE i.event_id = ANY($1) AND i.generation = (SELECT generation FROM tributary.live WHERE projection = 'balances')`, ids)
+		WHERE i.event_id = ANY($1) AND i.generation = (SELECT tributary.shown('balances'))`, ids)
 	if err != nil {
 		return nil, fmt.Errorf("find which copies count: %w", err)
 	}

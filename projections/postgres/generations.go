@@ -136,6 +136,11 @@ func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Defini
 		if err != nil {
 			return fmt.Errorf("make generation %d of %s live: %w", to, projection.Name, err)
 		}
+		_, err = tx.Exec(ctx, `UPDATE tributary.generations SET state = 'ready', updated_at = now() WHERE generation = ANY($1)`,
+			[]int32{from, to})
+		if err != nil {
+			return fmt.Errorf("note that generation %d of %s was live: %w", from, projection.Name, err)
+		}
 		return nil
 	})
 }

@@ -128,6 +128,9 @@ func firstGeneration(ctx context.Context, pool *pgxpool.Pool, projection Project
 			return err
 		}
 		done = append(done, fmt.Sprintf("%s: generation %d", name, number))
+		if _, err := tx.Exec(ctx, `UPDATE tributary.generations SET state = 'ready' WHERE generation = $1`, number); err != nil {
+			return err //nolint:wrapcheck // Wrapped below.
+		}
 		_, err = tx.Exec(ctx, `INSERT INTO tributary.live (projection, generation) VALUES ($1, $2)`, name, number)
 		return err //nolint:wrapcheck // Wrapped below.
 	})

@@ -87,7 +87,7 @@ func (h *harness) Open(_ *testing.T, generation int32, step projections.Step) pr
 func (h *harness) Rows(t *testing.T) map[uuid.UUID]int {
 	t.Helper()
 	rows, err := h.pool.Query(t.Context(), `SELECT event_id, count(*) FROM tally.rows
-		WHERE generation = (SELECT generation FROM tributary.live WHERE projection = 'tally') GROUP BY event_id`)
+		WHERE generation = (SELECT tributary.shown('tally')) GROUP BY event_id`)
 	require.NoError(t, err)
 	counts := map[uuid.UUID]int{}
 	var id uuid.UUID

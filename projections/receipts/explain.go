@@ -62,15 +62,15 @@ func each(claims []evidence.Claim) iter.Seq2[evidence.Claim, error] {
 
 // The last posting is found by what merging keeps; only where there were several are the others looked for without an index.
 const (
-	selectFacts = `SELECT facts FROM receipts.payments WHERE ledger = $1 AND payment_id = $2 AND generation = ` + liveGeneration
+	selectFacts = `SELECT facts FROM receipts.payments WHERE ledger = $1 AND payment_id = $2 AND generation = ` + shownGeneration
 	selectMoves = `SELECT event_id FROM receipts.movements
-		WHERE kind = $3 AND ledger = $1 AND payment_id = $2 AND generation = ` + liveGeneration
+		WHERE kind = $3 AND ledger = $1 AND payment_id = $2 AND generation = ` + shownGeneration
 	selectMoved = `SELECT event_id FROM receipts.movements
-		WHERE kind > 1 AND kind = $3 AND ledger = $1 AND payment_id = $2 AND generation = ` + liveGeneration
+		WHERE kind > 1 AND kind = $3 AND ledger = $1 AND payment_id = $2 AND generation = ` + shownGeneration
 	selectPlaces = `SELECT i.event_id, topic.label, i."partition", i.kafka_offset
 		FROM receipts.identity i JOIN tributary.labels topic ON topic.id = i.topic
-		WHERE i.event_id = ANY($1) AND i.generation = ` + liveGeneration
-	liveGeneration = `(SELECT generation FROM tributary.live WHERE projection = 'receipts')`
+		WHERE i.event_id = ANY($1) AND i.generation = ` + shownGeneration
+	shownGeneration = `(SELECT tributary.shown('receipts'))`
 )
 
 // claimed are the events that made the receipt, by its tables' account.

@@ -123,7 +123,7 @@ func ListRefunds(ctx context.Context, db postgres.Querier, ledger, paymentID str
 func SameTransaction(ctx context.Context, db postgres.Querier, ledger, provider, transactionID string) ([]string, error) {
 	rows, err := db.Query(ctx, `SELECT DISTINCT payment_id FROM receipts.movements
 		WHERE kind = 1 AND ledger = $1 AND provider = $2 AND reference = $3
-		  AND generation = (SELECT generation FROM tributary.live WHERE projection = 'receipts') ORDER BY payment_id`,
+		  AND generation = (SELECT tributary.shown('receipts')) ORDER BY payment_id`,
 		ledger, provider, transactionID)
 	if err != nil {
 		return nil, fmt.Errorf("list the payments of transaction %s: %w", transactionID, err)

@@ -11,10 +11,10 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
-// Progress is how far the live generation is, by partition. It is empty where there is none yet.
+// Progress is how far the generation that is shown is, by partition. It is empty where there is none yet.
 func Progress(ctx context.Context, db postgres.Querier) (map[eventlog.TopicPartition]eventlog.Kept, error) {
 	rows, err := db.Query(ctx, `SELECT p.topic, p."partition", p.topic_id, p.next_offset FROM tributary.progress p
-		JOIN tributary.live l USING (generation) WHERE l.projection = $1`, Name)
+		WHERE p.generation = (SELECT tributary.shown($1))`, Name)
 	if err != nil {
 		return nil, fmt.Errorf("read how far %s is: %w", Name, err)
 	}
@@ -36,7 +36,7 @@ func Progress(ctx context.Context, db postgres.Querier) (map[eventlog.TopicParti
 // name's, too, where it has the same hash.
 func Places(ctx context.Context, db postgres.Querier, name string, fn func(eventlog.Position)) error {
 	rows, err := db.Query(ctx, `SELECT topic, "partition", kafka_offset FROM subjects.places WHERE name_hash = $1
-		AND generation = (SELECT generation FROM tributary.live WHERE projection = $2)`, hashOf(name), Name)
+		AND generation = (SELECT tributary.shown($2))`, hashOf(name), Name)
 	if err != nil {
 		return fmt.Errorf("find the places of %q: %w", name, err)
 	}

@@ -25,6 +25,6 @@ COMMENT ON TABLE outcomes.counts IS 'A row for each source partition, so that ow
 CREATE VIEW books.outcomes AS
 SELECT ledger, provider, day, sum(posted) AS posted, sum(failed) AS failed
 FROM outcomes.counts
-WHERE generation = (SELECT generation FROM tributary.live WHERE projection = 'outcomes')
+WHERE generation = (SELECT tributary.shown('outcomes'))
 GROUP BY ledger, provider, day;
 COMMENT ON VIEW books.outcomes IS 'How many payments a provider took and refused, by day (UTC).';
