@@ -91,11 +91,13 @@ bench: need-go need-node ## Run the benchmarks (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: chaos
-chaos: need-go need-node ## Kill and pause processes at random moments, 50 times, then verify (TRIBUTARY_CHAOS_SEED=n repeats a run)
-	@export TRIBUTARY_CHAOS_KILLS=$${TRIBUTARY_CHAOS_KILLS:-50} TRIBUTARY_CHAOS_SEED=$${TRIBUTARY_CHAOS_SEED:-$$RANDOM}; \
-	echo "chaos: $$TRIBUTARY_CHAOS_KILLS kills, seed $$TRIBUTARY_CHAOS_SEED; again with: make chaos TRIBUTARY_CHAOS_SEED=$$TRIBUTARY_CHAOS_SEED"; \
-	go test $(RACE) -list '^TestKill' ./cmd/tributary/... | grep '^TestKill' >/dev/null || { echo 'no TestKill in cmd/tributary' >&2; exit 1; }; \
-	go test $(RACE) -run TestKill -count=1 -timeout 60m -v ./cmd/tributary/... ./projections/clickhouse
+chaos: need-go need-node ## Do 240 faults to all of it, on both Kafkas, then verify (TRIBUTARY_CHAOS_SEED=n repeats a run)
+	@export TRIBUTARY_CHAOS_FAULTS=$${TRIBUTARY_CHAOS_FAULTS:-120} TRIBUTARY_CHAOS_KILLS=$${TRIBUTARY_CHAOS_KILLS:-50} \
+		TRIBUTARY_CHAOS_TIME=$${TRIBUTARY_CHAOS_TIME:-60m} TRIBUTARY_CHAOS_SEED=$${TRIBUTARY_CHAOS_SEED:-$$RANDOM}; \
+	echo "chaos: $$TRIBUTARY_CHAOS_FAULTS faults on each Kafka, seed $$TRIBUTARY_CHAOS_SEED," \
+		"$$TRIBUTARY_CHAOS_TIME at most; again with: make chaos TRIBUTARY_CHAOS_SEED=$$TRIBUTARY_CHAOS_SEED"; \
+	go test -run TestChaos -count=1 -timeout 90m -v ./cmd/tributary/chaos; \
+	go test $(RACE) -run TestKill -count=1 -timeout 60m -v ./projections/clickhouse
 
 .PHONY: fuzz
 fuzz: need-go ## Fuzz each decoder in turn (FUZZTIME=10s each)

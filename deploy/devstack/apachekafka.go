@@ -25,6 +25,8 @@ type ApacheKafkaConfig struct {
 	HeapMB  int               // of each broker; 0 means 256
 	Configs map[string]string // more broker settings, which win over ours
 	Logger  *slog.Logger      // nil for slog's default
+	// Advertise are the addresses, host:port, that clients are told to use, of a proxy in front of each broker; empty means the brokers' own.
+	Advertise []string
 
 	Security ApacheKafkaSecurity // the zero value lets everybody in, in the clear
 }

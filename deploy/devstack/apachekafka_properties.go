@@ -45,8 +45,8 @@ func (k *ApacheKafka) properties(b *Broker) []byte {
 		"controller.listener.names":                "CONTROLLER",
 		"inter.broker.listener.name":               "INTERNAL",
 		"listener.security.protocol.map":           "CLIENT:" + k.config.Security.protocol() + ",INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT",
-		"listeners":                                b.listeners() + ",CONTROLLER://" + local(b.ports.controller),
-		"advertised.listeners":                     b.listeners(),
+		"listeners":                                b.listeners(local(b.ports.client)) + ",CONTROLLER://" + local(b.ports.controller),
+		"advertised.listeners":                     b.listeners(k.advertised(b)),
 		"log.dirs":                                 filepath.Join(k.dir(b), "data"),
 		"auto.create.topics.enable":                "false",
 		"default.replication.factor":               strconv.Itoa(replicas),
@@ -82,8 +82,16 @@ func (k *ApacheKafka) properties(b *Broker) []byte {
 	return text.Bytes()
 }
 
-func (b *Broker) listeners() string {
-	return "CLIENT://" + local(b.ports.client) + ",INTERNAL://" + local(b.ports.internal)
+func (b *Broker) listeners(client string) string {
+	return "CLIENT://" + client + ",INTERNAL://" + local(b.ports.internal)
+}
+
+// advertised is the address that a broker's clients are told.
+func (k *ApacheKafka) advertised(b *Broker) string {
+	if len(k.config.Advertise) >= b.id {
+		return k.config.Advertise[b.id-1]
+	}
+	return local(b.ports.client)
 }
 
 func (k *ApacheKafka) voters() string {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,6 +22,8 @@ type KafkaConfig struct {
 	Brokers int               `json:"brokers"`           // 0 means 1; more than one needs Port 0
 	Sync    bool              `json:"sync"`              // fsync every batch: survives a power cut too, not just kill -9; slower
 	Configs map[string]string `json:"configs,omitempty"` // more broker settings, which win over ours
+	// Advertise is the address, host:port, that clients are told to use, of a proxy in front of the one broker; empty means the broker's own.
+	Advertise string `json:"advertise,omitempty"`
 }
 
 // Kafka is an embedded cluster in this process.
@@ -88,8 +91,37 @@ func kafkaOptions(config KafkaConfig, logger *slog.Logger) []kfake.Opt {
 	if config.Sync {
 		options = append(options, kfake.SyncWrites())
 	}
+	if config.Advertise != "" {
+		options = append(options, kfake.ListenFn(advertised(config.Advertise).listen))
+	}
 	return options
 }
+
+// advertised is the address, host:port, that the broker tells its clients: it takes it from its listener.
+type advertised string
+
+func (a advertised) listen(network, address string) (net.Listener, error) {
+	listener, err := net.Listen(network, address) //nolint:noctx // kfake gives none
+	if err != nil {
+		return nil, err //nolint:wrapcheck // withPort looks at it
+	}
+	return advertisedListener{listener, a}, nil
+}
+
+// advertisedListener is a listener that says it is elsewhere.
+type advertisedListener struct {
+	net.Listener
+
+	address advertised
+}
+
+func (l advertisedListener) Addr() net.Addr { return l.address }
+
+// Network implements net.Addr.
+func (advertised) Network() string { return "tcp" }
+
+// String implements net.Addr.
+func (a advertised) String() string { return string(a) }
 
 // dropStaleSequences removes the producers' sequence numbers, which are saved by an orderly stop alone, once they are loaded. After a
 // crash those of the stop before it would be loaded again, and refuse what live producers send next.

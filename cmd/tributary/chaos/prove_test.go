@@ -1,56 +1,22 @@
-package main
+package chaos
 
 import (
 	"maps"
-	"math"
-	"slices"
 	"strings"
-	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
-	"github.com/tributary-ledger/tributary/projections"
+	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/projections/revenue"
 )
-
-// waitForLog waits until every projection has all of the log. It is patient for as long as they go on.
-func waitForLog(t testing.TB, log eventlog.Config, pool *pgxpool.Pool) {
-	t.Helper()
-	admin, err := eventlog.NewAdmin(log)
-	require.NoError(t, err)
-	defer admin.Close()
-	ends, err := admin.EndOffsets(t.Context())
-	require.NoError(t, err)
-	rows, err := pool.Query(t.Context(), `SELECT projection FROM tributary.live`)
-	require.NoError(t, err)
-	live, err := pgx.CollectRows(rows, pgx.RowTo[string])
-	require.NoError(t, err)
-	kept := slices.DeleteFunc(definitions(), func(d projections.Definition) bool { return !slices.Contains(live, d.Name) })
-	ticker := time.NewTicker(20 * time.Millisecond)
-	defer ticker.Stop()
-	for moved, least := time.Now(), int64(math.MaxInt64); ; <-ticker.C {
-		at, err := readBehind(t.Context(), pool, kept, ends)
-		require.NoError(t, err)
-		switch {
-		case at.total == 0:
-			return
-		case at.total < least:
-			moved, least = time.Now(), at.total
-		case time.Since(moved) > patience:
-			require.FailNow(t, "the projections do not go on", "%s", at)
-		}
-	}
-}
 
 // tally is what the log has, as read and added up by the driver.
 type tally struct {
@@ -134,25 +100,39 @@ func (c *chaos) prove() {
 	c.Helper()
 	log := c.readLog()
 	c.journal.check(c.T, log.copies, log.contents)
-	require.Equal(c, c.journal.broken, log.broken, "each broken record is in the log once")
+	if c.journal.mayRepeat {
+		require.GreaterOrEqual(c, log.broken, c.journal.broken, "each broken record is in the log")
+	} else {
+		require.Equal(c, c.journal.broken, log.broken, "each broken record is in the log once")
+	}
+	conn, err := pgx.Connect(c.Context(), c.stack.postgres.URL())
+	require.NoError(c, err)
+	defer func() { require.NoError(c, conn.Close(c.Context())) }()
 	var events, entries, ofPayments, ofReceivers, quarantined int
-	require.NoError(c, c.pool.QueryRow(c.Context(), `SELECT (SELECT count(*) FROM balances.identity), (SELECT count(*) FROM books.entries),
-		(SELECT count(*) FROM receipts.identity), (SELECT count(*) FROM receivers.identity), (SELECT count(*) FROM books.quarantine)`,
+	require.NoError(c, conn.QueryRow(c.Context(), `SELECT (SELECT count(*) FROM balances.identity WHERE generation = `+live(balances.Name)+`),
+		(SELECT count(*) FROM books.entries), (SELECT count(*) FROM receipts.identity WHERE generation = `+live(receipts.Name)+`),
+		(SELECT count(*) FROM receivers.identity WHERE generation = `+live(receivers.Name)+`), (SELECT count(*) FROM books.quarantine)`,
 	).Scan(&events, &entries, &ofPayments, &ofReceivers, &quarantined))
 	require.Equal(c, len(log.copies), events, "each event counts once")
 	require.Equal(c, log.postings, entries, "each posting counts once")
 	require.Equal(c, log.counts[receipts.Name], ofPayments)
 	require.Equal(c, log.counts[receivers.Name], ofReceivers)
 	require.Equal(c, log.broken, quarantined, "each broken record is kept")
-	c.proveBalances(log)
+	c.proveBalances(conn, log)
 	c.proveRevenue(log)
-	c.Logf("%d events, %d broken records\n%s", events, log.broken, c.run("verify"))
+	c.Logf("%d events, %d broken records\n%s", events, log.broken, c.command("verify"))
+	c.Logf("%d answers of readers, none of them impossible; %d errors, each while a store was down by our hand",
+		c.readers.answers.Load(), c.readers.excused.Load())
+}
+
+func live(projection string) string {
+	return "(SELECT generation FROM tributary.live WHERE projection = '" + projection + "')"
 }
 
 // proveBalances compares what was ever debited and credited of each asset.
-func (c *chaos) proveBalances(log *tally) {
+func (c *chaos) proveBalances(conn *pgx.Conn, log *tally) {
 	c.Helper()
-	rows, err := c.pool.Query(c.Context(), `SELECT asset_code, (sum(debits) * 1e18)::numeric(60)::text,
+	rows, err := conn.Query(c.Context(), `SELECT asset_code, (sum(debits) * 1e18)::numeric(60)::text,
 		(sum(credits) * 1e18)::numeric(60)::text FROM books.account_balances GROUP BY 1`)
 	require.NoError(c, err)
 	debits, credits := map[string]string{}, map[string]string{}
@@ -173,7 +153,7 @@ func (c *chaos) proveBalances(log *tally) {
 // proveRevenue counts the rows in ClickHouse.
 func (c *chaos) proveRevenue(log *tally) {
 	c.Helper()
-	conn, err := clickhouse.Open(c.Context(), c.clickhouse.URL())
+	conn, err := clickhouse.Open(c.Context(), c.stack.clickhouse.URL())
 	require.NoError(c, err)
 	defer func() { require.NoError(c, conn.Close()) }()
 	var rows, distinct uint64
