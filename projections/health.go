@@ -17,6 +17,7 @@ type Health struct {
 
 	mu         sync.Mutex
 	member     bool
+	absentFrom time.Time // since when it is no member
 	partitions int
 	failures   map[string]failure
 	places     map[eventlog.TopicPartition]*place
@@ -45,28 +46,67 @@ type Lag struct {
 func newHealth(stuckAfter time.Duration) *Health {
 	return &Health{
 		stuckAfter: stuckAfter,
+		absentFrom: time.Now(),
 		failures:   map[string]failure{},
 		places:     map[eventlog.TopicPartition]*place{},
 	}
 }
 
+// Trouble is a reason why a runner does not do its work.
+type Trouble struct {
+	// Kind is what it tries: "commit", "acquire"; TroubleJoining and TroubleBehind where it tries nothing that fails.
+	Kind  string
+	Err   error
+	Since time.Time
+}
+
+// The kinds of trouble that are no failure of a try.
+const (
+	// TroubleJoining is the moment, or longer, until a runner is a member of its group.
+	TroubleJoining = "joining"
+	// TroubleBehind says that there is something to commit, and nothing was for a while.
+	TroubleBehind = "behind"
+)
+
+// explained is the trouble and how long it has lasted.
+func (t Trouble) explained() error {
+	lasted := time.Since(t.Since).Round(time.Second)
+	switch t.Kind {
+	case TroubleJoining:
+		return t.Err
+	case TroubleBehind:
+		return fmt.Errorf("%w for %s", t.Err, lasted)
+	default:
+		return fmt.Errorf("%s, for %s: %w", t.Kind, lasted, t.Err)
+	}
+}
+
 // Ready is nil while the runner is a member of its group, retries nothing, and gets on; else it says why not.
 func (h *Health) Ready() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	var problems []error
-	for _, kind := range slices.Sorted(maps.Keys(h.failures)) {
-		f := h.failures[kind]
-		problems = append(problems, fmt.Errorf("%s, for %s: %w", kind, time.Since(f.since).Round(time.Second), f.err))
-	}
-	if len(problems) == 0 && !h.member {
-		problems = append(problems, errors.New("not yet a member of the consumer group"))
-	}
-	if !h.behindFrom.IsZero() && time.Since(h.behindFrom) > h.stuckAfter {
-		problems = append(problems, fmt.Errorf("behind, and nothing was committed for %s",
-			time.Since(h.behindFrom).Round(time.Second)))
+	troubles := h.Troubles()
+	problems := make([]error, len(troubles))
+	for i := range troubles {
+		problems[i] = troubles[i].explained()
 	}
 	return errors.Join(problems...)
+}
+
+// Troubles are the reasons, none while all is well.
+func (h *Health) Troubles() []Trouble {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var all []Trouble
+	for _, kind := range slices.Sorted(maps.Keys(h.failures)) {
+		f := h.failures[kind]
+		all = append(all, Trouble{kind, f.err, f.since})
+	}
+	if len(all) == 0 && !h.member {
+		all = append(all, Trouble{TroubleJoining, errors.New("not yet a member of the consumer group"), h.absentFrom})
+	}
+	if !h.behindFrom.IsZero() && time.Since(h.behindFrom) > h.stuckAfter {
+		all = append(all, Trouble{TroubleBehind, errors.New("behind, and nothing was committed"), h.behindFrom})
+	}
+	return all
 }
 
 // fail notes that something is being retried; the first failure of a kind sets its time.
@@ -106,7 +146,9 @@ func (h *Health) left() {
 	h.assigned(0)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	maps.DeleteFunc(h.failures, func(kind string, _ failure) bool { return kind != "session" && kind != "log_lost" })
+	maps.DeleteFunc(h.failures, func(kind string, _ failure) bool {
+		return kind != "session" && kind != "log_lost" && kind != troubleStore
+	})
 }
 
 // assigned notes how many partitions are owned; 0 forgets where they were.
@@ -114,6 +156,9 @@ func (h *Health) assigned(partitions int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.partitions = partitions
+	if h.member && partitions == 0 {
+		h.absentFrom = time.Now()
+	}
 	h.member = partitions > 0
 	if partitions == 0 {
 		clear(h.places)
@@ -177,6 +222,13 @@ func (h *Health) place(at eventlog.TopicPartition) *place {
 		h.places[at] = p
 	}
 	return p
+}
+
+// next is up to where a partition is committed.
+func (h *Health) next(at eventlog.TopicPartition) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.place(at).next
 }
 
 // Partitions is how many partitions are owned.

@@ -49,6 +49,7 @@ func (r *Runner) session(ctx context.Context) error {
 	group.Go(func() error { return s.poll(groupCtx) })
 	group.Go(func() error { return s.commit(groupCtx, func(Batch, error) { s.inFlight.end() }) })
 	group.Go(func() error { return s.watch(groupCtx) })
+	group.Go(func() error { return s.check(groupCtx) })
 	err = group.Wait()
 	client.CloseAllowingRebalance()
 	r.health.left()

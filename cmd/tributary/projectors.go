@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"sync"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -108,6 +109,7 @@ type projectors struct {
 	all      []projector
 	registry *prometheus.Registry
 	logger   *slog.Logger
+	reporter *reporter
 }
 
 // servers are what projectors write to, and read from. ClickHouse is nil where no projection needs it.
@@ -175,6 +177,7 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 			add(clickhouse.NewStore(on.postgres, on.clickhouse, projection, clickhouse.Options{Logger: logger.With("projection", name)}), spaced)
 		}
 	}
+	p.reporter = newReporter(p.all, on.postgres, logger)
 	return p
 }
 
@@ -185,6 +188,10 @@ func (p *projectors) run(ctx context.Context, stopped func(name string, err erro
 	defer cancel()
 	failures := make([]error, len(p.all))
 	var group errgroup.Group
+	var reporting sync.WaitGroup
+	reportCtx, ended := context.WithCancel(context.WithoutCancel(ctx))
+	reporting.Go(func() { p.reporter.run(reportCtx) })
+	defer func() { ended(); reporting.Wait() }()
 	for i, one := range p.all {
 		group.Go(func() error {
 			err := one.runner.Run(ctx)

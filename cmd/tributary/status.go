@@ -18,8 +18,9 @@ func newStatusCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show brokers, topics, projections and their lag, and what is stuck and why",
-		Long: `Shows where everything is. The exit code is 1 where topics are set so that events can be lost, or where the log is no
-longer the one that a projection was built from; 3 where a server cannot be reached (what the other one says is shown
+		Long: `Shows where everything is, and what is stuck, why, and since when: a projector tells of itself every few seconds, so this says
+what only its process knows, and which process has fallen silent. The exit code is 1 where topics are set so that events can be
+lost, or where the log is no longer the one that a projection was built from; 3 where a server cannot be reached (what the other one says is shown
 all the same).`,
 		Example: `  tributary status
   tributary status --json | jq '.projections[] | {name, lag_events, state}'`,
@@ -29,7 +30,8 @@ all the same).`,
 	}
 	a.jsonFlag(command, `an object of kafka (id, brokers, topics), clickhouse (address, version, parts, rows, bytes), problems
 (severity, topic, setting, found, want, danger, fix),
-projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason),
+projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason,
+since (when it became stuck or stopped), projectors: host, pid, partitions, state, reason, since, heard_seconds_ago),
 quarantine (a number for each reason), quarantine_released (how many of those), conflicts,
 unreachable (a sentence for each server); what is not known is null`)
 	return command
@@ -64,6 +66,9 @@ func (a *app) status(ctx context.Context) error {
 		default:
 			return err
 		}
+	}
+	if last != nil && len(report.Projections) == 0 {
+		report.standStill(a.unreachable(postgresErr))
 	}
 	if err := a.printStatus(&report); err != nil {
 		return err
@@ -133,7 +138,8 @@ func (a *app) printStatus(report *statusReport) error {
 		return err
 	}
 	if len(report.Projections) > 0 {
-		if err := a.printf("%s%s\n", projectionTable(report.Projections), stateReasons(report.Projections)); err != nil {
+		reasons := a.stateReasons(report.Projections)
+		if err := a.printf("%s%s\n", projectionTable(report.Projections), reasons); err != nil {
 			return err
 		}
 	}
@@ -195,29 +201,78 @@ func topicTable(cluster *eventlog.Cluster) *table {
 	return listed
 }
 
-// stateReasons says, a line each, why a projection is not simply ready.
-func stateReasons(all []projectionStatus) string {
-	var out strings.Builder
-	for i := range all {
-		if all[i].Reason != "" {
-			fmt.Fprintf(&out, "  %s: %s\n", all[i].Name, all[i].Reason)
+// standStill tells of all projections where Postgres cannot be asked: it has the offsets of all.
+func (r *statusReport) standStill(err error) {
+	if _, away := errors.AsType[unreachableError](err); !away {
+		return
+	}
+	for _, definition := range definitions() {
+		p := projectionStatus{Name: definition.Name, Version: definition.Version, State: stateStuck, Projectors: []projectorStatus{}}
+		p.Reason = "Postgres does not answer, and has the offsets of all projections: none goes on until it is back, and then by itself"
+		if r.Kafka != nil {
+			members := r.members[p.Name]
+			p.Members = &members
 		}
+		r.Projections = append(r.Projections, p)
+	}
+}
+
+// stateReasons says why a projection is not simply ready, and since when; what is true of several is said once.
+func (a *app) stateReasons(all []projectionStatus) string {
+	var out strings.Builder
+	for i := 0; i < len(all); i++ {
+		if all[i].Reason == "" {
+			continue
+		}
+		names := []string{all[i].Name}
+		for ; i+1 < len(all) && all[i+1].Reason == all[i].Reason && all[i].Since == all[i+1].Since; i++ {
+			names = append(names, all[i+1].Name)
+		}
+		a.reason(&out, strings.Join(names, ", ")+": "+all[i].lasting()+all[i].Reason)
 	}
 	return out.String()
+}
+
+// reason is a paragraph on a terminal, and a line elsewhere.
+func (a *app) reason(out *strings.Builder, text string) {
+	text = printable(text)
+	if !isTerminal(a.stdout) {
+		fmt.Fprintf(out, "  %s\n", text)
+		return
+	}
+	const indent = 4
+	for i, line := range fill(strings.Fields(text), a.width()-indent) {
+		fmt.Fprintf(out, "%s%s\n", strings.Repeat(" ", min(2+2*i, indent)), line)
+	}
+}
+
+// lasting says since when it is stuck.
+func (p *projectionStatus) lasting() string {
+	if p.Since == nil {
+		return ""
+	}
+	return fmt.Sprintf("since %s (%s): ", p.Since.Format("2006-01-02 15:04:05Z"), time.Since(*p.Since).Round(time.Second))
 }
 
 func projectionTable(all []projectionStatus) *table {
 	listed := newTable("PROJECTION", ">GENERATION", ">PROJECTORS", ">BEHIND", ">BY", "STATE")
 	for i := range all {
 		p := &all[i]
-		by, projectors := "–", "?"
+		by, projectors, generation := "–", "?", "?"
+		if p.Generation > 0 {
+			generation = strconv.Itoa(int(p.Generation))
+		}
 		if p.LagSeconds != nil && p.LagEvents > 0 {
 			by = time.Duration(*p.LagSeconds * float64(time.Second)).Round(time.Second).String()
 		}
 		if p.Members != nil {
 			projectors = strconv.Itoa(*p.Members)
 		}
-		listed.row(p.Name, strconv.Itoa(int(p.Generation)), projectors, count(p.LagEvents), by, p.State)
+		behind := count(p.LagEvents)
+		if p.Generation == 0 || p.State == stateUnknown {
+			behind = "?"
+		}
+		listed.row(p.Name, generation, projectors, behind, by, p.State)
 	}
 	return listed
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
 )
 
@@ -34,6 +35,10 @@ type projectionStatus struct {
 	Members   *int     `json:"members"`
 	State     string   `json:"state"`
 	Reason    string   `json:"reason"`
+	// Since is when it became stuck or stopped.
+	Since *time.Time `json:"since"`
+	// Projectors are the processes that have told of themselves, those that were heard last first.
+	Projectors []projectorStatus `json:"projectors"`
 }
 
 // The states of a projection.
@@ -44,7 +49,7 @@ const (
 	stateStopped = "stopped" // no projector runs
 	stateLost    = "lost"    // the log is not the one it was built from
 	stateMissing = "missing" // it has no tables
-	stateUnknown = "unknown" // Kafka cannot be asked
+	stateUnknown = "unknown" // Kafka cannot be asked, and no projector is heard
 	stateOff     = "off"     // the server that it needs is not configured
 )
 
@@ -86,6 +91,10 @@ func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusRep
 	if err != nil {
 		return err
 	}
+	reports, err := postgres.ReadReports(ctx, pool)
+	if err != nil {
+		return err
+	}
 	started := time.Now()
 	for _, definition := range definitions() {
 		judged := report.judge(definition, live, first[definition.Name])
@@ -95,6 +104,7 @@ func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusRep
 			}
 			judged.Reason = strings.TrimPrefix(judged.Reason+"; "+leftOutReason, "; ")
 		}
+		judged.hear(reports[judged.Name], started)
 		report.Projections = append(report.Projections, judged)
 	}
 	if !slices.ContainsFunc(report.Projections, func(p projectionStatus) bool { return p.State == stateBehind }) {
@@ -155,7 +165,10 @@ func readPlaces(ctx context.Context, pool *pgxpool.Pool) (places, map[string]int
 func (r *statusReport) judge(
 	definition projections.Definition, live map[string]int32, at map[eventlog.TopicPartition]place,
 ) projectionStatus {
-	p := projectionStatus{Name: definition.Name, Version: definition.Version, Generation: live[definition.Name], Partitions: len(at)}
+	p := projectionStatus{
+		Name: definition.Name, Version: definition.Version, Generation: live[definition.Name], Partitions: len(at),
+		Projectors: []projectorStatus{},
+	}
 	if p.Generation == 0 {
 		p.State, p.Reason = stateMissing, `"tributary migrate" makes its tables`
 		return p
@@ -234,11 +247,12 @@ func (p *projectionStatus) pace(first, second places, took time.Duration) {
 	}
 	perSecond := float64(done) / took.Seconds()
 	p.PerSecond = &perSecond
-	if done == 0 {
+	switch {
+	case done > 0:
+		p.Reason = strings.TrimSuffix(fmt.Sprintf("catching up at %s/s; %s", count(int64(perSecond)), p.Reason), "; ")
+	case len(p.Projectors) == 0: // they say nothing of themselves
 		p.State, p.Reason = stateStuck, fmt.Sprintf("nothing was committed for %.0f s; its /readyz and log say why", took.Seconds())
-		return
 	}
-	p.Reason = fmt.Sprintf("catching up at %s/s", count(int64(perSecond)))
 }
 
 // countMembers asks for groups, given with the projection that each is for.

@@ -52,6 +52,12 @@ func New(pool *pgxpool.Pool, lookup Lookup) *Projection {
 	return &Projection{accounts, postgres.Labels(pool), lookup}
 }
 
+// Forget empties what is cached of the database.
+func (p *Projection) Forget() {
+	p.accounts.Forget()
+	p.labels.Forget()
+}
+
 // Definition names it; it reads all topics.
 func (p *Projection) Definition() projections.Definition {
 	return projections.Definition{Name: Name, Version: version, Topics: eventlog.Topics()}

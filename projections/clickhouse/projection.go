@@ -14,7 +14,7 @@ type Projection interface {
 	// Definition names it; the name is also its database in ClickHouse and its schema in Postgres, where its ids are.
 	Definition() projections.Definition
 	// Rows is its table of rows: one row an event, exactly once. The store adds to its columns topic, "partition",
-	// kafka_offset and epoch, and with them what makes it exactly once.
+	// kafka_offset and epoch, and with them what makes it exactly once; its own are event_id, a UUID, and what else it wants.
 	Rows() Table
 	// Asides are tables in which a row twice does no harm, such as the titles of posts.
 	Asides() []Table

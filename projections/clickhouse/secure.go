@@ -80,8 +80,8 @@ func (s *Store) raiseFence(ctx context.Context, g Generation, holds map[eventlog
 }
 
 // errOutpaced says that ClickHouse has seen a later owner.
-var errOutpaced = errors.New("a later owner has raised the fence in ClickHouse (if nobody else runs, Postgres was set back, " +
-	"and ClickHouse must be too; its fence is empty after a restart)")
+var errOutpaced = errors.New("a later owner has raised the fence in ClickHouse (if nobody else runs, the clock of Postgres was " +
+	"set back; the fence is empty after a restart)")
 
 // killInserts ends the inserts into the partitions that are under way, and waits until they have ended.
 func (s *Store) killInserts(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
@@ -106,19 +106,13 @@ func (s *Store) readPositions(ctx context.Context, g Generation, holds map[event
 	for _, h := range holds {
 		h.top, h.count = -1, 0
 	}
-	rows, err := s.conn.Query(ctx, positionsSQL(g.Table(s.projection.Rows().Name)))
-	return explain("read what is in", each(rows, err, func(rows driver.Rows) error {
-		var p eventlog.TopicPartition
-		var top int64
-		var count uint64
-		if err := rows.Scan(&p.Topic, &p.Partition, &top, &count); err != nil {
-			return err //nolint:wrapcheck // Explained above.
+	all, err := positions(ctx, s.conn, g.Table(s.projection.Rows().Name))
+	for p, h := range holds {
+		if in, some := all[p]; some {
+			h.top, h.count = in.top, in.count
 		}
-		if h, ours := holds[p]; ours {
-			h.top, h.count = top, int64(count)
-		}
-		return nil
-	}))
+	}
+	return err
 }
 
 func positionsSQL(table string) string {
@@ -139,13 +133,12 @@ func each(rows driver.Rows, err error, f func(driver.Rows) error) error {
 	return rows.Err()
 }
 
-// check compares what is in with what Postgres knows to be: all that was accepted below an offset, if nothing past it is
-// in. More may be in past that offset, from an owner that died before it moved the offset.
+// check compares what is in with what Postgres knows to be.
 func (h *hold) check(table string, p eventlog.TopicPartition, below, accepted int64) error {
-	if h.top < below && h.count == accepted || h.top >= below && h.count > accepted {
+	in := inside{h.top, h.count}
+	if in.fits(below, accepted) {
 		return nil
 	}
-	return fmt.Errorf("%s has %d rows of %s up to offset %d, and Postgres counts %d below offset %d: rows were lost or "+
-		"added, by a restored backup or a failed disk; nothing is written to that partition until both agree again: restore, "+
-		"or build the tables anew with `tributary replay`", table, h.count, p, h.top, accepted, below)
+	projection, _, _ := strings.Cut(table, ".")
+	return &TornError{Projection: projection, Table: table, Found: in.found(p, below, accepted)}
 }

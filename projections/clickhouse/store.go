@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
@@ -29,6 +30,10 @@ type Store struct {
 	turn chan struct{}
 	// inserted is when the last insert began; it belongs to whoever has the turn.
 	inserted time.Time
+
+	// checks counts those of Check; agreed is whether the servers did when they were compared last.
+	checks atomic.Int64
+	agreed atomic.Bool
 
 	mu    sync.Mutex
 	holds map[eventlog.TopicPartition]*hold
@@ -118,22 +123,42 @@ func (s *Store) own(
 	if _, err := reconcile(ctx, s.pool, s.conn, s.projection); err != nil {
 		return err
 	}
+	if err := Agree(ctx, s.pool, s.conn, s.projection, generation.Number); err != nil {
+		return err
+	}
 	if err := compactFence(ctx, s.conn, generation, fenceBytes); err != nil {
 		return err
 	}
 	if err := s.secure(ctx, generation, holds); err != nil {
 		return err
 	}
-	accepted, err := s.registry.Accepted(ctx, generation.Number)
+	counted, err := postgres.Counted(ctx, s.pool, generation.Number)
 	if err != nil {
 		return err
 	}
 	for p, h := range holds {
-		if err := h.check(generation.Table(s.projection.Rows().Name), p, owned[p].NextOffset, accepted[p]); err != nil {
+		if err := h.check(generation.Table(s.projection.Rows().Name), p, owned[p].NextOffset, counted[p].Accepted); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// agreeEvery is every how many checks the rows are compared with what Postgres knows of them.
+const agreeEvery = 6
+
+// Check asks whether both servers answer, still have what was committed, and agree.
+func (s *Store) Check(ctx context.Context, held []projections.Held) error {
+	if err := s.registry.Check(ctx, held); err != nil {
+		return err
+	}
+	turn := s.checks.Add(1) - 1
+	if len(held) == 0 || turn%agreeEvery != 0 && s.agreed.Load() {
+		return explain("ask whether it is there", s.conn.Ping(ctx))
+	}
+	err := Agree(ctx, s.pool, s.conn, s.projection, held[0].Generation)
+	s.agreed.Store(err == nil)
+	return err
 }
 
 // Prepare drops what makes no row, finds copies of an event within the batch, and folds and encodes the rest.

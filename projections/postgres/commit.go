@@ -59,7 +59,23 @@ func transact(ctx context.Context, pool *pgxpool.Pool, steps func(context.Contex
 	return nil
 }
 
+// renew prepares the change anew where the server was started since: its numbers may be other names' now.
+func (c *change) renew(ctx context.Context, conn *pgx.Conn) error {
+	if life := lifeOf(conn); life != c.life {
+		c.store.live(life)
+		prepared, err := c.store.prepare(ctx, c.batch)
+		if err != nil {
+			return err
+		}
+		*c = *prepared
+	}
+	return nil
+}
+
 func (c *change) steps(ctx context.Context, conn *pgxpool.Conn) error {
+	if err := c.renew(ctx, conn.Conn()); err != nil {
+		return fmt.Errorf("fold %s anew: %w", c.batch, err)
+	}
 	tx, err := conn.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)

@@ -11,8 +11,8 @@ import (
 )
 
 // Dictionary gives short integers to names that stand in many rows, from a table (id, columns…) with a unique key over
-// the columns. A name's number never changes, so it is cached. New names are added in a transaction of their own, before
-// the one that uses them: two owners that meet the same new name do not wait for each other's batch.
+// the columns. A name's number never changes in the life of a database, so it is cached. New names are added in a transaction
+// of their own, before the one that uses them: two owners that meet the same new name do not wait for each other's batch.
 type Dictionary[K comparable] struct {
 	pool    *pgxpool.Pool
 	table   string
@@ -33,6 +33,13 @@ func NewDictionary[K comparable](
 	pool *pgxpool.Pool, table string, columns []string, split func(K) []string, clone func(K) K,
 ) *Dictionary[K] {
 	return &Dictionary[K]{pool: pool, table: table, columns: columns, split: split, clone: clone, ids: map[K]int32{}}
+}
+
+// Forget empties the cache.
+func (d *Dictionary[K]) Forget() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	clear(d.ids)
 }
 
 // Resolve returns the numbers of the names, adding what is new.

@@ -36,6 +36,7 @@ type held struct {
 // admission finds out which events of a batch count: those whose ids nobody has, or has for this very position.
 type admission struct {
 	generation Generation
+	life       string // of the server that gave the numbers
 	topics     map[string]int16
 
 	records   []eventlog.Record

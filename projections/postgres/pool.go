@@ -28,6 +28,7 @@ func Open(ctx context.Context, url string) (*pgxpool.Pool, error) {
 	// A commit holds one connection and may ask for another (for new names), beside those that prepare and take over: with
 	// too few, several projectors on one pool would wait for each other for ever.
 	config.MaxConns = max(config.MaxConns, leastConns)
+	config.AfterConnect = noteLife
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the Postgres pool: %w", err)

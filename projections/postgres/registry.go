@@ -85,26 +85,6 @@ func (r *Registry) Acquire(
 	return r.store.Acquire(ctx, claims)
 }
 
-// Accepted is how many rows the other server must have below the next offset, by partition.
-func (r *Registry) Accepted(ctx context.Context, generation int32) (map[eventlog.TopicPartition]int64, error) {
-	rows, err := r.store.pool.Query(ctx, `SELECT topic, "partition", accepted FROM tributary.progress WHERE generation = $1`,
-		generation)
-	if err != nil {
-		return nil, fmt.Errorf("read how many rows were accepted: %w", explain(err))
-	}
-	accepted := map[eventlog.TopicPartition]int64{}
-	var p eventlog.TopicPartition
-	var n int64
-	_, err = pgx.ForEachRow(rows, []any{&p.Topic, &p.Partition, &n}, func() error {
-		accepted[p] = n
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read how many rows were accepted: %w", explain(err))
-	}
-	return accepted, nil
-}
-
 // Claims are the ids of a batch, about to be claimed.
 type Claims struct {
 	admission
@@ -144,6 +124,13 @@ type Claimed struct {
 func (c *Claims) Claim(ctx context.Context) (*Claimed, error) {
 	claimed := &Claimed{admission: c.admission, store: c.store, batch: c.batch}
 	err := transact(ctx, c.store.pool, func(ctx context.Context, conn *pgxpool.Conn) error {
+		if life := lifeOf(conn.Conn()); life != c.life { // the server was started since, and its numbers may be other names' now
+			c.store.live(life)
+			var err error
+			if claimed.admission, err = c.store.admit(ctx, c.batch); err != nil {
+				return err
+			}
+		}
 		return inConn(ctx, conn, claimed.claimUnderFence)
 	})
 	if errors.Is(err, errFence) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,13 +16,16 @@ import (
 	"github.com/tributary-ledger/tributary/projections"
 )
 
-// Store keeps one projection in Postgres. It holds no state of its own but a cache of names, so any number of stores
+// Store keeps one projection in Postgres. It holds no state of its own but caches of names, so any number of stores
 // may serve the same projection, in any processes.
 type Store struct {
 	pool       *pgxpool.Pool
 	projection Projection
 	topics     *Dictionary[string]
 	options    Options
+
+	mu   sync.Mutex
+	life string // of the server, of which what is cached holds
 }
 
 // Options are what a store can do without.
@@ -48,7 +52,7 @@ func NewStore(pool *pgxpool.Pool, projection Projection, options Options) *Store
 	if options.Logger == nil {
 		options.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Store{pool, projection, Labels(pool), options}
+	return &Store{pool: pool, projection: projection, topics: Labels(pool), options: options}
 }
 
 // Labels is the dictionary of short, few names: topics and event types.
@@ -73,6 +77,7 @@ func (s *Store) Acquire(
 	err := inTx(ctx, s.pool, func(tx pgx.Tx) error {
 		stop := s.endBlockers(ctx, tx.Conn().PgConn().PID())
 		defer stop()
+		s.live(lifeOf(tx.Conn()))
 		generation := s.options.Generation
 		if generation == 0 {
 			var err error
@@ -95,8 +100,10 @@ const (
 		INSERT INTO tributary.progress (generation, topic, "partition", topic_id)
 		SELECT $1, * FROM unnest($2::text[], $3::int4[], $4::uuid[]) u(t, p, id) ORDER BY t, p
 		ON CONFLICT DO NOTHING`
+	// An epoch is the time in milliseconds at least, so that none is given out again where a backup of an earlier time was
+	// restored: an owner of the time between, if it still runs, is refused.
 	raiseEpoch = `
-		UPDATE tributary.progress SET epoch = epoch + 1
+		UPDATE tributary.progress SET epoch = greatest(epoch + 1, (extract(epoch FROM clock_timestamp()) * 1000)::bigint)
 		FROM (SELECT generation, topic, "partition" FROM tributary.progress
 		      JOIN unnest($2::text[], $3::int4[]) u(t, p) ON topic = t AND "partition" = p
 		      WHERE generation = $1 ORDER BY topic, "partition" FOR UPDATE OF progress) mine
@@ -180,6 +187,14 @@ func (s *Store) endBlockersNow(ctx context.Context, pid uint32) {
 
 // Prepare drops what the projection does not want, finds copies of an event within the batch, and folds the rest.
 func (s *Store) Prepare(ctx context.Context, batch projections.Batch) (projections.Change, error) {
+	c, err := s.prepare(ctx, batch)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (s *Store) prepare(ctx context.Context, batch projections.Batch) (*change, error) {
 	admission, err := s.admit(ctx, batch)
 	if err != nil {
 		return nil, err
@@ -193,7 +208,7 @@ func (s *Store) Prepare(ctx context.Context, batch projections.Batch) (projectio
 
 // admit keeps what the projection wants of a batch, and sorts it by identity.
 func (s *Store) admit(ctx context.Context, batch projections.Batch) (admission, error) {
-	var a admission
+	a := admission{life: s.lives()}
 	if len(batch.Ranges) > 0 {
 		a.generation = s.generation(batch.Ranges[0].Generation)
 	}
