@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -21,6 +22,7 @@ import (
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/ledger/simulation"
+	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/comparison"
 	"github.com/tributary-ledger/tributary/projections/postgres"
@@ -46,11 +48,11 @@ func migrate(ctx context.Context, url string) error {
 		return err
 	}
 	defer pool.Close()
-	var projections []postgres.Projection
+	var stored []postgres.Projection
 	for _, projection := range all(pool) {
-		projections = append(projections, projection)
+		stored = append(stored, projection)
 	}
-	_, err = postgres.Migrate(ctx, pool, projections, views.Migrations())
+	_, err = postgres.Migrate(ctx, pool, stored, views.Migrations())
 	return err
 }
 
@@ -153,32 +155,39 @@ func numbered(n int) uuid.UUID {
 	return uuid.MustParse(fmt.Sprintf("01890000-0000-7000-8000-%012d", n))
 }
 
+// ends are the offsets past the last records.
+func (l *partitioned) ends() map[eventlog.TopicPartition]int64 { return maps.Clone(l.next) }
+
 // build puts a log into a generation: in its order, or in another one that keeps that of each partition; in pieces of up to batch
 // records.
 func (l *partitioned) build(
 	t testing.TB, pool *pgxpool.Pool, projection postgres.Projection, generation int32, batch int, random *rand.Rand,
 ) {
 	t.Helper()
+	store := postgres.NewStore(pool, projection, postgres.Options{Generation: generation})
+	l.commit(t, foldtest.OwnStore(store), projection.Definition(), batch, random)
+}
+
+func (l *partitioned) commit(t testing.TB, owner *foldtest.Owner, of projections.Definition, batch int, random *rand.Rand) {
+	t.Helper()
 	records := slices.Clone(l.records)
 	if random != nil {
 		// Each partition comes at its own pace.
-		due := map[eventlog.Position]float64{}
-		pace := map[eventlog.TopicPartition]float64{}
-		now := map[eventlog.TopicPartition]float64{}
+		due, now := map[eventlog.Position]int64{}, map[eventlog.TopicPartition]int64{}
+		pace := map[eventlog.TopicPartition]int64{}
 		for i := range records {
 			p := records[i].TopicPartition()
 			if pace[p] == 0 {
-				pace[p] = 0.1 + random.Float64()
+				pace[p] = 100 + random.Int64N(1_000)
 			}
-			now[p] += pace[p] * random.Float64()
+			now[p] += random.Int64N(pace[p])
 			due[records[i].Position] = now[p]
 		}
 		slices.SortStableFunc(records, func(a, b eventlog.Record) int { return cmp.Compare(due[a.Position], due[b.Position]) })
 	}
-	owner := foldtest.OwnStore(postgres.NewStore(pool, projection, postgres.Options{Generation: generation}))
 	var wanted []eventlog.Record
 	for i := range records {
-		if slices.Contains(projection.Definition().Topics, records[i].Topic) {
+		if slices.Contains(of.Topics, records[i].Topic) {
 			wanted = append(wanted, records[i])
 		}
 	}
@@ -207,10 +216,15 @@ func live(t testing.TB, pool *pgxpool.Pool, projection postgres.Projection) int3
 // show is a snapshot that reads a generation.
 func show(t testing.TB, pool *pgxpool.Pool, projection postgres.Projection, generation int32) pgx.Tx {
 	t.Helper()
+	return showNamed(t, pool, projection.Definition().Name, generation)
+}
+
+func showNamed(t testing.TB, pool *pgxpool.Pool, projection string, generation int32) pgx.Tx {
+	t.Helper()
 	tx, err := postgres.BeginSnapshot(t.Context(), pool)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, tx.Rollback(context.WithoutCancel(t.Context()))) })
-	require.NoError(t, postgres.Show(t.Context(), tx, projection.Definition().Name, generation))
+	require.NoError(t, postgres.Show(t.Context(), tx, projection, generation))
 	return tx
 }
 

@@ -39,9 +39,11 @@ type trial struct {
 	*judge
 	shape
 
-	of   postgres.ReaderView
-	view View
-	sums sums
+	of postgres.ReaderView
+	// version is the column by which rows take the place of others, -1 where there is none.
+	version int
+	view    View
+	sums    sums
 	// summed are the rows that sum up these, and how their keys are found here; nil where none differ.
 	summed    *suspects
 	summedKey []int
@@ -70,6 +72,10 @@ func (t *trial) each(live, other *row) error {
 }
 
 func (t *trial) differs(kind string, live, other *row) error {
+	if t.isAhead(live, other) {
+		t.view.Ahead++
+		return nil
+	}
 	conflict, err := t.isConflict(kind, live, other)
 	if err != nil {
 		return err
@@ -83,12 +89,12 @@ func (t *trial) differs(kind string, live, other *row) error {
 		}
 	}
 	if t.of.Sums == "" || !t.wait(kind, kept, live, other) {
-		t.view.count(kind, conflict)
+		tally(&t.view, kind, conflict)
 	}
 	return nil
 }
 
-func (v *View) count(kind string, conflict bool) {
+func tally(v *View, kind string, conflict bool) {
 	switch {
 	case conflict:
 		v.Conflicts++
@@ -121,6 +127,9 @@ func (t *trial) isConflict(kind string, live, other *row) (bool, error) {
 				return true, nil
 			}
 		}
+	}
+	if t.version >= 0 && live != nil && other != nil && equal(live.cells[t.version], other.cells[t.version]) {
+		return true, nil // One event says two things.
 	}
 	if t.of.Subjects == "" || len(t.conflicts) == 0 {
 		return false, nil
@@ -156,6 +165,12 @@ func subjectsOf(rows ...*row) ([]string, error) {
 	}
 	slices.Sort(all)
 	return slices.Compact(all), nil
+}
+
+// isAhead tells whether the live generation has what takes the place of the other's row: then it may come from past the offsets.
+func (t *trial) isAhead(live, other *row) bool {
+	return t.version >= 0 && live != nil &&
+		(other == nil || decimal(live.cells[t.version]).Cmp(decimal(other.cells[t.version])) > 0)
 }
 
 // addDeltas sums up by how much amounts differ. An asset that changed takes from the one and gives to the other.
@@ -250,5 +265,5 @@ func (j *judge) finish(trials []*trial) Report {
 }
 
 func newTrial(j *judge, of postgres.ReaderView, columns shape) *trial {
-	return &trial{judge: j, shape: columns, of: of, view: View{Name: of.Name}, names: map[*Difference][]string{}}
+	return &trial{judge: j, shape: columns, of: of, version: -1, view: View{Name: of.Name}, names: map[*Difference][]string{}}
 }

@@ -114,12 +114,7 @@ func describe(ctx context.Context, tx pgx.Tx, of postgres.ReaderView) (*table, e
 		columns = append(columns, c)
 	}
 	t.shape = newShape(columns)
-	for _, name := range slices.Concat(of.Key, of.Copy) {
-		if t.places([]string{name})[0] < 0 {
-			return nil, fmt.Errorf("%s has no column %s, by which its rows are compared", of.Name, name)
-		}
-	}
-	return t, nil
+	return t, t.needs(of)
 }
 
 // texts are the columns as they are compared: equal values give one text, with the settings that Postgres made.

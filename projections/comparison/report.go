@@ -50,6 +50,8 @@ type View struct {
 	Conflicts int64 `json:"conflicts"`
 	// OtherCopies is how many rows were made from another copy of the same event: to a reader the same.
 	OtherCopies int64 `json:"other_copies"`
+	// Ahead is how many rows the live generation may have from past the offsets, of those that name no position.
+	Ahead int64 `json:"ahead"`
 	// Deltas are the sums of what differs, by column and asset: the other generation's less the live one's.
 	Deltas []Delta `json:"deltas"`
 }
@@ -123,7 +125,7 @@ func (r Report) OnlyConflicts() bool {
 }
 
 // Differing is how many rows differ, conflicts apart.
-func (v *View) Differing() int64 { return v.Missing + v.Extra + v.Different }
+func (v View) Differing() int64 { return v.Missing + v.Extra + v.Different }
 
 // place is an event as a row names it.
 type place struct {

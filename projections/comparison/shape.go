@@ -2,17 +2,20 @@ package comparison
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 
 	"github.com/google/uuid"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
 // The columns by which a row names its event, and what an amount is in.
 const (
 	columnEvent  = "event_id"
-	columnType   = "event_type"
+	columnType   = "event_type" // or columnKind, in ClickHouse
+	columnKind   = "type"
 	columnTopic  = "topic"
 	columnNumber = "partition"
 	columnOffset = "kafka_offset"
@@ -44,6 +47,9 @@ func newShape(columns []column) shape {
 		columns: columns, event: find(columnEvent), kind: find(columnType), topic: find(columnTopic),
 		partition: find(columnNumber), offset: find(columnOffset), asset: find(columnAsset),
 	}
+	if s.kind < 0 && s.event >= 0 {
+		s.kind = find(columnKind)
+	}
 	for i := range columns {
 		columns[i].amount = columns[i].amount && s.asset >= 0
 	}
@@ -57,6 +63,16 @@ func (s *shape) places(names []string) []int {
 		places[i] = slices.IndexFunc(s.columns, func(c column) bool { return c.name == name })
 	}
 	return places
+}
+
+// needs is an error where a column that is declared is not there.
+func (s *shape) needs(of postgres.ReaderView) error {
+	names := slices.Concat(of.Key, of.Copy)
+	if at := slices.Index(s.places(names), -1); at >= 0 {
+		return fmt.Errorf("%s has no column %s, by which its rows are compared: it is not what the projection declares in Readers",
+			of.Name, names[at])
+	}
+	return nil
 }
 
 // row is one of a stream, valid until the next is asked for.

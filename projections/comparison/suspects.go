@@ -113,7 +113,7 @@ func (j *judge) sentence() {
 	for _, waiting := range j.suspects {
 		for _, s := range waiting.rows {
 			conflict := s.conflicts > 0 && s.others == 0
-			s.view.count(s.kind, conflict)
+			tally(s.view, s.kind, conflict)
 			if s.difference != nil {
 				s.difference.Conflict = conflict
 			}
