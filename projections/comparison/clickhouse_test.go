@@ -83,7 +83,7 @@ func (w warehouse) exec(t testing.TB, sql string) {
 func TestRevenueOfAnotherOrderIsTheSame(t *testing.T) {
 	t.Parallel()
 	w := openWarehouse(t)
-	l := simulated(t, 5, 3_000, false)
+	l := simulated(t, 5, 1_500, false)
 	below := l.ends()
 	other := w.create(t)
 	w.build(t, l, other, 130, rand.New(rand.NewPCG(5, 1)))
@@ -111,7 +111,7 @@ func TestRevenueOfAnotherOrderIsTheSame(t *testing.T) {
 func TestConflictsInRevenueAreToldApart(t *testing.T) {
 	t.Parallel()
 	w := openWarehouse(t)
-	l := simulated(t, 6, 3_000, true)
+	l := simulated(t, 6, 1_500, true)
 	other := w.create(t)
 	w.build(t, l, other, 130, rand.New(rand.NewPCG(6, 1)))
 	w.build(t, l, 0, 700, nil)
@@ -147,7 +147,8 @@ func TestEachDifferenceInRevenueIsFound(t *testing.T) {
 			`ALTER TABLE %s UPDATE event_id = generateUUIDv4() WHERE event_id = (SELECT min(event_id) FROM %[1]s) SETTINGS mutations_sync = 1`,
 		},
 	} {
-		t.Run(d.kind, func(t *testing.T) { //nolint:paralleltest // One after the other, or the servers are too busy.
+		t.Run(d.kind, func(t *testing.T) {
+			t.Parallel()
 			other := w.create(t)
 			w.build(t, l, other, 700, nil)
 			require.True(t, w.compare(t, other, l.ends()).Agrees())

@@ -106,7 +106,7 @@ func damages() []damage {
 func TestEachDifferenceIsFoundAndNamed(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
-	l := simulated(t, 4, 3_000, true)
+	l := simulated(t, 4, 1_500, true)
 	byName := map[string]postgres.Readable{}
 	for _, projection := range all(pool) {
 		byName[projection.Definition().Name] = projection

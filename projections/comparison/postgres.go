@@ -114,7 +114,10 @@ func describe(ctx context.Context, tx pgx.Tx, of postgres.ReaderView) (*table, e
 		columns = append(columns, c)
 	}
 	t.shape = newShape(columns)
-	return t, t.needs(of)
+	if err := t.needs(of); err != nil {
+		return nil, err
+	}
+	return t, nil
 }
 
 // texts are the columns as they are compared: equal values give one text, with the settings that Postgres made.

@@ -13,7 +13,7 @@ import (
 func TestOrderAndBatchesAreNoDifference(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
-	l := simulated(t, 2, 3_000, false)
+	l := simulated(t, 2, 1_500, false)
 	copies := int64(0)
 	for n, projection := range all(pool) {
 		l.build(t, pool, projection, 0, 1_000, nil)
@@ -39,7 +39,7 @@ func TestOrderAndBatchesAreNoDifference(t *testing.T) {
 func TestConflictsAreToldApart(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
-	l := simulated(t, 3, 3_000, true)
+	l := simulated(t, 3, 1_500, true)
 	conflicts := map[string]int64{}
 	others := map[string]int32{}
 	for n, projection := range all(pool) { // The subjects too: by them the rest is explained.

@@ -13,7 +13,7 @@ import (
 func TestEveryViewIsDeclaredWithAKey(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
-	l := simulated(t, 1, 4_000, true)
+	l := simulated(t, 1, 3_000, true)
 	declared := map[string]bool{"books.progress": true}
 	for _, projection := range all(pool) {
 		l.build(t, pool, projection, 0, 500, nil)

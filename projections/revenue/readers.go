@@ -2,6 +2,7 @@ package revenue
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
@@ -28,13 +29,13 @@ func (*Projection) Readers(generation clickhouse.Generation, below string) []cli
 		}},
 		{ReaderView: postgres.ReaderView{
 			Name: Name + ".quarter_hours", From: fmt.Sprintf(quartersSQL, keys, quarter, events, below),
-			Key: []string{"ledger", "stream", "owner", "asset_code", "pointer", "post_id", "quarter"}, Sums: Name + ".events",
+			Key: append(strings.Split(keys, ", "), "quarter"), Sums: Name + ".events",
 		}},
 		{
 			ReaderView: postgres.ReaderView{
 				Name: Name + ".posts", From: "SELECT ledger, plugin_id, post_id, title, url, category, version FROM " +
 					generation.Table("posts") + " FINAL",
-				Key: []string{"ledger", "plugin_id", "post_id"}, Copy: []string{"version"},
+				Key: postgres.KeyInLedger("plugin_id", "post_id"), Copy: []string{"version"},
 			},
 			Version: "version",
 		},
