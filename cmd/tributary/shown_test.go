@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -193,4 +194,54 @@ func TestASessionAsksForAGeneration(t *testing.T) {
 	var none *int32
 	require.NoError(t, pool.QueryRow(t.Context(), `SELECT tributary.shown('nothing')`).Scan(&none))
 	require.Nil(t, none, "a projection without a live generation shows none")
+}
+
+// TestNamesShowWhatBooksDo holds the names of a generation against what books shows to whoever asks for it: the same views, the
+// same columns, the same readers.
+func TestNamesShowWhatBooksDo(t *testing.T) {
+	t.Parallel()
+	pool, numbers := openGenerations(t)
+	exec := func(sql string) {
+		_, err := pool.Exec(t.Context(), sql)
+		require.NoError(t, err, sql)
+	}
+	role := "names_" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	exec("CREATE ROLE " + role)
+	exec("GRANT USAGE ON SCHEMA books TO " + role)
+	exec("GRANT SELECT ON ALL TABLES IN SCHEMA books TO " + role)
+	described := func(schema string) []string {
+		rows, err := pool.Query(t.Context(), `SELECT c.relname || '.' || a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || ' '
+				|| coalesce(col_description(c.oid, a.attnum), '') || coalesce(obj_description(c.oid, 'pg_class'), '')
+				|| has_table_privilege($2, c.oid, 'SELECT')
+			FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+			WHERE c.relnamespace = $1::regnamespace AND c.relkind = 'v' ORDER BY c.relname, a.attnum`, schema, role)
+		require.NoError(t, err)
+		all, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(t, err)
+		return all
+	}
+	columns := 0
+	for name, of := range numbers {
+		require.NoError(t, postgres.NameGeneration(t.Context(), pool, name, of[1]))
+		named := described(postgres.NamesOf(of[1]))
+		require.Subset(t, described("books"), named)
+		columns += len(named)
+		var literal, shown int
+		require.NoError(t, pool.QueryRow(t.Context(), `SELECT count(*) FILTER (WHERE definition LIKE '%generation = ' || $2 || '%'),
+			count(*) FILTER (WHERE definition LIKE '%shown(''' || $3 || '''%') FROM pg_views WHERE schemaname = $1`,
+			postgres.NamesOf(of[1]), strconv.Itoa(int(of[1])), name).Scan(&literal, &shown))
+		require.Positive(t, literal)
+		require.Zero(t, shown, "the names of %s show another generation of it", name)
+	}
+	require.Greater(t, columns, len(described("books")), "orphans and progress are there more than once")
+	names := postgres.NamesOf(numbers["receipts"][1])
+	exec("SET ROLE " + role + "; SELECT * FROM " + names + ".receipts; RESET ROLE")
+	exec("DROP VIEW books.refunds")
+	exec("CREATE VIEW books.refunds AS SELECT 1 AS first, ledger FROM receipts.refunds " +
+		"WHERE generation = (SELECT tributary.shown('receipts'))")
+	before := described(names)
+	require.NoError(t, postgres.NameGeneration(t.Context(), pool, "receipts", numbers["receipts"][1]))
+	require.NotEqual(t, before, described(names), "a view whose columns changed is made anew")
+	exec("DROP OWNED BY " + role)
+	exec("DROP ROLE " + role)
 }

@@ -125,7 +125,11 @@ func (c *change) secure(ctx context.Context, holds map[eventlog.TopicPartition]*
 	if err := c.step(ctx, "secure"); err != nil {
 		return err
 	}
-	return c.explainFence(ctx, c.store.secure(ctx, c.generation, unknown))
+	err := c.store.secure(ctx, c.generation, unknown)
+	if fenced := c.store.leftBehind(ctx, err, c.generation, unknown); fenced != nil {
+		return fenced
+	}
+	return c.explainFence(ctx, err)
 }
 
 // explainFence finds out whether a refusal by a fence in ClickHouse means that the owner was replaced.

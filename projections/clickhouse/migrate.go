@@ -13,7 +13,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
-	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
@@ -57,8 +56,11 @@ func migrate(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projecti
 	if err != nil {
 		return nil, err
 	}
-	others, err := makeViews(ctx, pool, conn, projection, projection.Views())
-	return slices.Concat(tables, live, others), err
+	others, err := makeViews(ctx, pool, conn, name, projection.Views())
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(tables, live, others), renameAll(ctx, pool, conn, projection)
 }
 
 // CreateGeneration makes a new, empty build of a projection's tables. Nobody reads it until a Swap.
@@ -71,19 +73,6 @@ func CreateGeneration(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn,
 	// Killed here the tables are made by whoever takes over a partition of the generation.
 	_, err = makeTables(ctx, pool, conn, projection, Generation{Database: definition.Name, Number: number})
 	return number, err
-}
-
-// Swap makes a generation live as postgres.Swap does, and then shows it to the readers of ClickHouse. Killed in between,
-// whoever writes next does that first.
-func Swap(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection, to int32) error {
-	if err := postgres.Swap(ctx, pool, projection.Definition(), to); err != nil {
-		return err
-	}
-	if _, err := reconcile(ctx, pool, conn, projection); err != nil {
-		return fmt.Errorf("generation %d of %s is live, but its views are not replaced yet; the next projector to start does it: %w",
-			to, projection.Definition().Name, err)
-	}
-	return nil
 }
 
 // makeTables makes the tables of a generation that are not there, and the fence. Rows that another Postgres counts are never
@@ -153,51 +142,38 @@ func tablesOf(ctx context.Context, conn driver.Conn, database string) (map[strin
 	}))
 }
 
-// reconcile makes the live views show the generation that Postgres says is live, which cannot change meanwhile.
-func reconcile(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection) ([]string, error) {
-	name := projection.Definition().Name
-	var done []string
-	err := postgres.WithLive(ctx, pool, name, func(live int32) error {
-		var err error
-		done, err = makeViews(ctx, pool, conn, projection, projection.LiveViews(Generation{Database: name, Number: live}))
-		return err
-	})
-	return done, err
-}
-
 // made is what a view was made of, and how the server gave it back, both as hashes.
 type made struct{ of, readsAs string }
 
 // makeViews makes the views that are not there or not as they should be. How a server gives a view back is its own affair:
 // that is noted when it is made, and compared later.
 func makeViews(
-	ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection, views []View,
+	ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, database string, views []View,
 ) ([]string, error) {
-	name := projection.Definition().Name
-	known, err := viewsMade(ctx, pool, name)
+	known, err := viewsMade(ctx, pool, database)
 	if err != nil {
 		return nil, err
 	}
-	there, err := viewsThere(ctx, conn, name)
+	there, err := viewsThere(ctx, conn, database)
 	if err != nil {
 		return nil, err
 	}
 	var done []string
 	for _, view := range views {
-		ddl := viewDDL(name, view)
+		ddl := viewDDL(database, view)
 		if is, ok := there[view.Name]; ok && known[view.Name] == (made{hash(ddl), is}) {
 			continue
 		}
 		if err := conn.Exec(ctx, ddl); err != nil {
 			return nil, explain("make the view "+view.Name, err)
 		}
-		if there, err = viewsThere(ctx, conn, name); err != nil {
+		if there, err = viewsThere(ctx, conn, database); err != nil {
 			return nil, err
 		}
-		if err := noteView(ctx, pool, projection.Definition(), view.Name, made{hash(ddl), there[view.Name]}); err != nil {
+		if err := noteView(ctx, pool, database, view.Name, made{hash(ddl), there[view.Name]}); err != nil {
 			return nil, err
 		}
-		done = append(done, "clickhouse: view "+name+"."+view.Name)
+		done = append(done, "clickhouse: view "+database+"."+view.Name)
 	}
 	return done, nil
 }
@@ -207,8 +183,8 @@ func hash(text ...string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-func viewsMade(ctx context.Context, pool *pgxpool.Pool, projection string) (map[string]made, error) {
-	rows, err := pool.Query(ctx, `SELECT name, made_of, reads_as FROM tributary.clickhouse_views WHERE projection = $1`, projection)
+func viewsMade(ctx context.Context, pool *pgxpool.Pool, database string) (map[string]made, error) {
+	rows, err := pool.Query(ctx, `SELECT name, made_of, reads_as FROM tributary.clickhouse_views WHERE projection = $1`, database)
 	if err != nil {
 		return nil, fmt.Errorf("read what the views were made of: %w", err)
 	}
@@ -225,10 +201,10 @@ func viewsMade(ctx context.Context, pool *pgxpool.Pool, projection string) (map[
 	return known, nil
 }
 
-func noteView(ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, name string, m made) error {
+func noteView(ctx context.Context, pool *pgxpool.Pool, database, name string, m made) error {
 	_, err := pool.Exec(ctx, `INSERT INTO tributary.clickhouse_views VALUES ($1, $2, $3, $4)
 		ON CONFLICT (projection, name) DO UPDATE SET made_of = excluded.made_of, reads_as = excluded.reads_as`,
-		projection.Name, name, m.of, m.readsAs)
+		database, name, m.of, m.readsAs)
 	if err != nil {
 		return fmt.Errorf("note what the view %s was made of: %w", name, err)
 	}

@@ -112,7 +112,8 @@ func (s *Store) Acquire(
 }
 
 // own makes what is missing and secures the partitions; nobody else can move their offsets meanwhile. The live views come
-// first: after a swap nothing is committed to the new generation until readers see it.
+// first: after a swap nothing is committed to the new generation until readers see it. An owner of a generation by its number may
+// be one that a swap waits for, and must not wait for that.
 func (s *Store) own(
 	ctx context.Context, generation Generation, holds map[eventlog.TopicPartition]*hold,
 	owned map[eventlog.TopicPartition]projections.Ownership,
@@ -120,8 +121,10 @@ func (s *Store) own(
 	if _, err := makeTables(ctx, s.pool, s.conn, s.projection, generation); err != nil {
 		return err
 	}
-	if _, err := reconcile(ctx, s.pool, s.conn, s.projection); err != nil {
-		return err
+	if s.options.Generation == 0 {
+		if _, err := reconcile(ctx, s.pool, s.conn, s.projection); err != nil {
+			return err
+		}
 	}
 	if err := Agree(ctx, s.pool, s.conn, s.projection, generation.Number); err != nil {
 		return err

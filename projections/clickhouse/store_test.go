@@ -164,8 +164,21 @@ func (h *harness) CreateGeneration(t *testing.T) int32 {
 	return number
 }
 
-func (h *harness) Swap(ctx context.Context, generation int32) error {
-	return clickhouse.Swap(ctx, h.pool, h.conn, h.tally, generation)
+func (h *harness) Swap(
+	ctx context.Context, generation int32, catchUp func(context.Context, map[eventlog.TopicPartition]int64) error,
+) error {
+	return clickhouse.Swap(ctx, h.pool, h.conn, h.tally, generation, catchUp)
+}
+
+func (h *harness) Name(ctx context.Context, generation int32) error {
+	return clickhouse.NameGeneration(ctx, h.pool, h.conn, h.tally, generation)
+}
+
+func (h *harness) Named(ctx context.Context, generation int32) (int, error) {
+	var rows uint64
+	names := clickhouse.NamesOf(clickhouse.Generation{Database: h.name, Number: generation})
+	err := h.conn.QueryRow(ctx, "SELECT count() FROM "+names+".rows").Scan(&rows)
+	return int(rows), err
 }
 
 func (h *harness) ErrBehind() error { return postgres.ErrBehind }

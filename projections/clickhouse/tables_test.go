@@ -1,6 +1,7 @@
 package clickhouse_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/deploy/devstack/stacktest"
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
@@ -90,9 +92,21 @@ func TestViewsFollowTheLiveGeneration(t *testing.T) {
 		return query
 	}
 	own(t, h.Open(t, next, nil), l).finish(t)
-	require.NoError(t, postgres.Swap(t.Context(), h.pool, h.Definition(), next))
+	l.fill(5)
+	own(t, h.Open(t, next, nil), l).finish(t) // Ahead of the live one, which has none.
+	kill := func(context.Context, int32, map[eventlog.TopicPartition]int64) (map[eventlog.TopicPartition]int64, error) {
+		return map[eventlog.TopicPartition]int64{}, nil
+	}
+	require.NoError(t, postgres.SwapElsewhere(t.Context(), h.pool, h.Definition(), next, kill, nil))
 	require.Contains(t, shown(), "rows_g1")
+	for _, promised := range h.Next(t) {
+		require.EqualValues(t, 10, promised, "what the views show is behind what is live")
+	}
+	require.ErrorIs(t, postgres.SwapElsewhere(t.Context(), h.pool, h.Definition(), next-1, kill, nil), postgres.ErrNotShown)
 	own(t, h.Open(t, 0, nil), l)
+	for _, promised := range h.Next(t) {
+		require.EqualValues(t, 15, promised)
+	}
 	require.Contains(t, shown(), "rows_g2")
 	h.execf(t, "CREATE OR REPLACE VIEW %[1]s.rows AS SELECT * FROM %[1]s.rows_g1", h.name)
 	a := own(t, h.Open(t, 0, nil), l)
@@ -110,7 +124,7 @@ func TestAGenerationWithoutTablesIsCompleted(t *testing.T) {
 	require.NoError(t, err)
 	l := newLog(10)
 	own(t, h.Open(t, number, nil), l).finish(t)
-	require.NoError(t, h.Swap(t.Context(), number))
+	require.NoError(t, h.Swap(t.Context(), number, nil))
 	l.requireOnce(t, h)
 }
 

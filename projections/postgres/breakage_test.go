@@ -42,7 +42,7 @@ func TestATakeoverDuringASwapTakesTheLiveGeneration(t *testing.T) {
 		}, patience, time.Millisecond)
 	}
 	swapped := make(chan error, 1)
-	go func() { swapped <- h.Swap(t.Context(), next) }()
+	go func() { swapped <- h.Swap(t.Context(), next, nil) }()
 	waiting(1)
 	type taken struct {
 		owned map[eventlog.TopicPartition]projections.Ownership

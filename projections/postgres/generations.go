@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/tributary-ledger/tributary/projections"
 )
 
 // lockLive is the number of the generation that readers see. It stays that until the transaction ends: a swap comes
@@ -100,47 +97,13 @@ func leafStatements(generation Generation, table Table) []string {
 		fmt.Sprintf("ALTER TABLE %s ATTACH PARTITION %s FOR VALUES IN (%d)", parent, leaf, generation.Number))
 }
 
-// ErrBehind says that a generation cannot become live yet: a reader would see time go back.
-var ErrBehind = errors.New("the generation is behind the live one")
-
-// Swap makes a generation live, if it is as far as the live one on every partition; else it returns ErrBehind and changes
-// nothing. The owners of both are fenced, so that they look again which one is live.
-func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, to int32) error {
-	return inTx(ctx, pool, func(tx pgx.Tx) error {
-		var from int32
-		err := tx.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1 FOR UPDATE`,
-			projection.Name).Scan(&from)
-		if err != nil {
-			return fmt.Errorf("lock the live generation of %s: %w", projection.Name, err)
-		}
-		if _, err := tx.Exec(ctx, `SELECT FROM tributary.progress WHERE generation = ANY($1)
-			ORDER BY generation, topic, "partition" FOR UPDATE`, []int32{from, to}); err != nil {
-			return fmt.Errorf("lock the progress of both generations: %w", err)
-		}
-		var behind []string
-		if err := tx.QueryRow(ctx, `
-			SELECT coalesce(array_agg(old.topic || '/' || old."partition"), '{}') FROM tributary.visible old
-			LEFT JOIN tributary.visible new ON new.generation = $2 AND new.topic = old.topic AND new."partition" = old."partition"
-			WHERE old.generation = $1 AND old.visible_offset > coalesce(new.visible_offset, 0)`, from, to).Scan(&behind); err != nil {
-			return fmt.Errorf("compare the progress of both generations: %w", err)
-		}
-		if len(behind) > 0 {
-			return fmt.Errorf("generation %d of %s, at %s: %w", to, projection.Name, strings.Join(behind, ", "), ErrBehind)
-		}
-		if _, err := tx.Exec(ctx, `UPDATE tributary.progress SET epoch = epoch + 1 WHERE generation = ANY($1)`,
-			[]int32{from, to}); err != nil {
-			return fmt.Errorf("fence the owners of both generations: %w", err)
-		}
-		_, err = tx.Exec(ctx, `UPDATE tributary.live SET generation = $2, since = now() WHERE projection = $1`,
-			projection.Name, to)
-		if err != nil {
-			return fmt.Errorf("make generation %d of %s live: %w", to, projection.Name, err)
-		}
-		_, err = tx.Exec(ctx, `UPDATE tributary.generations SET state = 'ready', updated_at = now() WHERE generation = ANY($1)`,
-			[]int32{from, to})
-		if err != nil {
-			return fmt.Errorf("note that generation %d of %s was live: %w", from, projection.Name, err)
-		}
-		return nil
-	})
+// Generations are the numbers of a projection's generations that nobody has begun to drop.
+func Generations(ctx context.Context, pool *pgxpool.Pool, projection string) ([]int32, error) {
+	rows, _ := pool.Query(ctx, `SELECT generation FROM tributary.generations WHERE projection = $1 AND state <> 'dropping'
+		ORDER BY generation`, projection)
+	numbers, err := pgx.CollectRows(rows, pgx.RowTo[int32])
+	if err != nil {
+		return nil, fmt.Errorf("list the generations of %s: %w", projection, explain(err))
+	}
+	return numbers, nil
 }

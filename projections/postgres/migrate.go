@@ -78,11 +78,14 @@ func migrateAll(ctx context.Context, pool *pgxpool.Pool, all []Projection, views
 		}
 		done = append(append(done, applied...), created...)
 	}
-	if views == nil {
-		return done, nil
+	if views != nil {
+		applied, err := migrateRoom(ctx, db, "views", views)
+		if err != nil {
+			return nil, err
+		}
+		done = append(done, applied...)
 	}
-	applied, err := migrateRoom(ctx, db, "views", views)
-	return append(done, applied...), err
+	return done, renameAll(ctx, pool)
 }
 
 // migrateRoom applies the migrations of one room, goose files in the folder migrations, if it has any; it keeps a version table of its own.

@@ -41,6 +41,9 @@ const leastConns = 16
 // SQLSTATEs that the store acts on.
 const (
 	stateUniqueViolation   = "23505"
+	stateLockNotAvailable  = "55P03"
+	stateDeadlock          = "40P01"
+	stateCannotReplaceView = "42P16"
 	stateUndefinedTable    = "42P01"
 	stateInvalidSchema     = "3F000"
 	stateUndefinedColumn   = "42703"

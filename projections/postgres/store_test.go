@@ -37,7 +37,8 @@ func (tally) Migrations() fs.FS {
 		CREATE TABLE tally.identity (event_id uuid NOT NULL, kafka_offset bigint NOT NULL, "partition" integer NOT NULL,
 			generation integer NOT NULL, topic smallint NOT NULL, content_hash bytea NOT NULL) PARTITION BY LIST (generation);
 		CREATE TABLE tally.rows (event_id uuid NOT NULL, amount numeric NOT NULL CHECK (amount <> ` + storetest.PoisonAmount + `),
-			generation integer NOT NULL) PARTITION BY LIST (generation);`)}}
+			generation integer NOT NULL) PARTITION BY LIST (generation);
+		CREATE VIEW books.tally AS SELECT event_id, amount FROM tally.rows WHERE generation = (SELECT tributary.shown('tally'));`)}}
 }
 
 func (tally) Tables() []postgres.Table {
@@ -112,8 +113,19 @@ func (h *harness) CreateGeneration(t *testing.T) int32 {
 	return number
 }
 
-func (h *harness) Swap(ctx context.Context, generation int32) error {
-	return postgres.Swap(ctx, h.pool, tally{}.Definition(), generation)
+func (h *harness) Swap(
+	ctx context.Context, generation int32, catchUp func(context.Context, map[eventlog.TopicPartition]int64) error,
+) error {
+	return postgres.Swap(ctx, h.pool, tally{}.Definition(), generation, catchUp)
+}
+
+func (h *harness) Name(ctx context.Context, generation int32) error {
+	return postgres.NameGeneration(ctx, h.pool, tally{}.Definition().Name, generation)
+}
+
+func (h *harness) Named(ctx context.Context, generation int32) (rows int, err error) {
+	err = h.pool.QueryRow(ctx, "SELECT count(*) FROM "+postgres.NamesOf(generation)+".tally").Scan(&rows)
+	return rows, err
 }
 
 func (h *harness) Together() bool { return true }

@@ -28,9 +28,13 @@ type Harness interface {
 	// Together tells whether rows and offsets move at once. Where they do not, the rows of a batch may be in before its
 	// offsets have moved, all of them or none.
 	Together() bool
-	// CreateGeneration makes an empty generation; Swap makes one live, or says with ErrBehind that it is too early.
+	// CreateGeneration makes an empty generation; Swap makes one live, or says with ErrBehind that it is too early. catchUp may be
+	// nil.
 	CreateGeneration(t *testing.T) int32
-	Swap(ctx context.Context, generation int32) error
+	Swap(ctx context.Context, generation int32, catchUp func(context.Context, map[eventlog.TopicPartition]int64) error) error
+	// Name gives a generation names, and Named counts its rows by them.
+	Name(ctx context.Context, generation int32) error
+	Named(ctx context.Context, generation int32) (int, error)
 	// ErrBehind is Swap's error for a generation that is behind.
 	ErrBehind() error
 }

@@ -31,6 +31,10 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"ARecreatedTopicIsNoticed":             testRecreated,
 		"ASwapWaitsAndFencesBothGenerations":   testSwap,
 		"GenerationsDoNotSeeEachOther":         testGenerations,
+		"ASwapLetsTheOtherCatchUp":             testCatchUp,
+		"ASwapIsBounded":                       testSlowCatchUp,
+		"ASwapLosesNoRowPastTheOffsets":        func(t *testing.T, h Harness) { t.Helper(); testRowsPastOffsets(t, h, open(t)) },
+		"AGenerationHasNames":                  testNames,
 		"ACrashBetweenAnyTwoStepsLeavesNoHalf": func(t *testing.T, h Harness) { t.Helper(); testCrashes(t, h, open) },
 		"RandomCrashesAndTakeovers":            testRandomCrashes,
 		"RandomOwnersOfSharedIDs":              testRandomOwners,
@@ -268,7 +272,7 @@ func testAwaited(t *testing.T, probe Harness, open func(t *testing.T) Harness) {
 			ahead.finish(t, l)
 			acquire(t, h.Open(t, 0, nil), partition(0)).finish(t, l)
 			requireAllOnce(t, h, l)
-			require.NoError(t, h.Swap(t.Context(), next))
+			require.NoError(t, h.Swap(t.Context(), next, nil))
 			requireAllOnce(t, h, l)
 		})
 	}
@@ -306,14 +310,14 @@ func testSwap(t *testing.T, h Harness) {
 	live := acquire(t, h.Open(t, 0, nil), partition(0))
 	live.finish(t, l)
 	next := h.CreateGeneration(t)
-	require.ErrorIs(t, h.Swap(t.Context(), next), h.ErrBehind())
+	require.ErrorIs(t, h.Swap(t.Context(), next, nil), h.ErrBehind())
 	shadow := acquire(t, h.Open(t, next, nil), partition(0))
 	_, err := shadow.put(t.Context(), shadow.batch(l, 29))
 	require.NoError(t, err)
-	require.ErrorIs(t, h.Swap(t.Context(), next), h.ErrBehind())
+	require.ErrorIs(t, h.Swap(t.Context(), next, nil), h.ErrBehind())
 	requireAllOnce(t, h, l) // Readers still see the old one.
 	shadow.finish(t, l)
-	require.NoError(t, h.Swap(t.Context(), next))
+	require.NoError(t, h.Swap(t.Context(), next, nil))
 	requireAllOnce(t, h, l)
 	l.fill(partition(0), 5)
 	for _, o := range []*owner{live, shadow} {
