@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net/url"
 	"slices"
 	"strconv"
 	"testing"
@@ -42,8 +43,8 @@ func all(pool *pgxpool.Pool) []postgres.Readable {
 	return []postgres.Readable{balances.New(pool, nil), receipts.New(), receivers.New(), quarantine.New(), subjects.New()}
 }
 
-func migrate(ctx context.Context, url string) error {
-	pool, err := postgres.Open(ctx, url)
+func migrate(ctx context.Context, address string) error {
+	pool, err := postgres.Open(ctx, address)
 	if err != nil {
 		return err
 	}
@@ -58,10 +59,26 @@ func migrate(ctx context.Context, url string) error {
 
 func open(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	pool, err := postgres.Open(t.Context(), stacktest.PostgresFrom(t, "all", migrate))
+	address, err := url.Parse(databaseURL(t))
+	require.NoError(t, err)
+	query := address.Query()
+	query.Set("pool_max_conns", "64") // Each subtest holds two, and asks for more.
+	address.RawQuery = query.Encode()
+	pool, err := postgres.Open(t.Context(), address.String())
 	require.NoError(t, err)
 	t.Cleanup(pool.Close)
 	return pool
+}
+
+// databaseURL is a database with the tables of all projections, for a benchmark on a server of the usual size.
+func databaseURL(t testing.TB) string {
+	t.Helper()
+	if _, measured := t.(*testing.B); measured {
+		address := stacktest.LargePostgres(t).URL()
+		require.NoError(t, migrate(t.Context(), address))
+		return address
+	}
+	return stacktest.PostgresFrom(t, "all", migrate)
 }
 
 const partitions = 3
