@@ -100,11 +100,11 @@ func TestAnotherVersionIsComparedSwappedAndRolledBack(t *testing.T) {
 	require.Equal(t, "1", values["balance"].Delta)
 
 	require.Equal(t, "9", balanceOf(t, pool, "merchant:m0:payable"))
-	require.NoError(t, postgres.Swap(t.Context(), pool, next.Definition(), other))
+	require.NoError(t, postgres.Swap(t.Context(), pool, next.Definition(), other, nil))
 	require.Equal(t, "10", balanceOf(t, pool, "merchant:m0:payable"))
 	back := compare(t, pool, before, old)
 	require.EqualValues(t, 20, viewOf(t, back, "books.entries").Extra, "seen from the other side")
-	require.NoError(t, postgres.Swap(t.Context(), pool, before.Definition(), old))
+	require.NoError(t, postgres.Swap(t.Context(), pool, before.Definition(), old, nil))
 	require.Equal(t, "9", balanceOf(t, pool, "merchant:m0:payable"))
 	require.Equal(t, report, compare(t, pool, next, other))
 }
