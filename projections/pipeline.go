@@ -112,7 +112,7 @@ func (s *session) batch(fetches kgo.Fetches) Batch {
 		}
 		r := &batch.Ranges[at]
 		r.To, r.LeaderEpoch, r.RecordedAt = last.Offset+1, last.LeaderEpoch, last.RecordedAt
-		owner.NextOffset = r.To
+		owner.NextOffset, owner.LeaderEpoch = r.To, r.LeaderEpoch
 	})
 	return batch
 }

@@ -42,8 +42,8 @@ type appendTime struct {
 }
 
 // startAppendTime begins with a cluster that nobody writes to yet.
-func startAppendTime(ctx context.Context, cluster *kfake.Cluster) (*appendTime, error) {
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
+func startAppendTime(ctx context.Context, cluster *kfake.Cluster, options ...kgo.Opt) (*appendTime, error) {
+	client, err := kgo.NewClient(append(options, kgo.SeedBrokers(cluster.ListenAddrs()...))...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the embedded Kafka: %w", err)
 	}

@@ -13,6 +13,7 @@ import (
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // KafkaConfig says how an embedded Kafka runs. It crosses to a child process as JSON.
@@ -43,12 +44,13 @@ func OpenKafka(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*K
 			return nil, err
 		}
 	}
-	cluster, err := newCluster(ctx, config, logger)
+	outside := &advertised{address: config.Advertise}
+	cluster, err := newCluster(ctx, config, outside, logger)
 	if err != nil {
 		unlock()
 		return nil, err
 	}
-	times, err := startAppendTime(ctx, cluster)
+	times, err := startAppendTime(ctx, cluster, kgo.Dialer(outside.dial))
 	if err != nil {
 		cluster.Close()
 		unlock()
@@ -57,8 +59,8 @@ func OpenKafka(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*K
 	return &Kafka{cluster: cluster, times: times, unlock: unlock}, nil
 }
 
-func newCluster(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*kfake.Cluster, error) {
-	options := kafkaOptions(config, logger)
+func newCluster(ctx context.Context, config KafkaConfig, outside *advertised, logger *slog.Logger) (*kfake.Cluster, error) {
+	options := kafkaOptions(config, outside, logger)
 	if max(config.Brokers, 1) > 1 {
 		cluster, err := kfake.NewCluster(append(options, kfake.NumBrokers(config.Brokers))...)
 		if err != nil {
@@ -77,7 +79,7 @@ func newCluster(ctx context.Context, config KafkaConfig, logger *slog.Logger) (*
 
 // kafkaOptions makes groups quick: a member that died is noticed when its client says so, not after a server's long minimum, and the
 // next-generation protocol beats often enough for a rebalance to take less than a second.
-func kafkaOptions(config KafkaConfig, logger *slog.Logger) []kfake.Opt {
+func kafkaOptions(config KafkaConfig, outside *advertised, logger *slog.Logger) []kfake.Opt {
 	configs := map[string]string{
 		"group.min.session.timeout.ms":         "100",
 		"group.consumer.heartbeat.interval.ms": "250",
@@ -92,36 +94,48 @@ func kafkaOptions(config KafkaConfig, logger *slog.Logger) []kfake.Opt {
 		options = append(options, kfake.SyncWrites())
 	}
 	if config.Advertise != "" {
-		options = append(options, kfake.ListenFn(advertised(config.Advertise).listen))
+		options = append(options, kfake.ListenFn(outside.listen))
 	}
 	return options
 }
 
 // advertised is the address, host:port, that the broker tells its clients: it takes it from its listener.
-type advertised string
+type advertised struct {
+	address string
+	own     string // where the broker listens
+}
 
-func (a advertised) listen(network, address string) (net.Listener, error) {
+func (a *advertised) listen(network, address string) (net.Listener, error) {
 	listener, err := net.Listen(network, address) //nolint:noctx // kfake gives none
 	if err != nil {
 		return nil, err //nolint:wrapcheck // withPort looks at it
 	}
+	a.own = listener.Addr().String()
 	return advertisedListener{listener, a}, nil
+}
+
+// dial is for clients in the broker's own process: theirs is no business of a proxy.
+func (a *advertised) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if a.own != "" {
+		address = a.own
+	}
+	return new(net.Dialer).DialContext(ctx, network, address) //nolint:wrapcheck // the client says what for
 }
 
 // advertisedListener is a listener that says it is elsewhere.
 type advertisedListener struct {
 	net.Listener
 
-	address advertised
+	advertised *advertised
 }
 
-func (l advertisedListener) Addr() net.Addr { return l.address }
+func (l advertisedListener) Addr() net.Addr { return l.advertised }
 
 // Network implements net.Addr.
-func (advertised) Network() string { return "tcp" }
+func (*advertised) Network() string { return "tcp" }
 
 // String implements net.Addr.
-func (a advertised) String() string { return string(a) }
+func (a *advertised) String() string { return a.address }
 
 // dropStaleSequences removes the producers' sequence numbers, which are saved by an orderly stop alone, once they are loaded. After a
 // crash those of the stop before it would be loaded again, and refuse what live producers send next.

@@ -32,6 +32,39 @@ func TestRetriesNeitherLoseNorDouble(t *testing.T) {
 	requireOnce(t, config, admin, len(events))
 }
 
+// A broker that dies as a writer first connects closes connections on which nothing was said yet. The client takes that for a wrong
+// configuration by default, and gives up what it has.
+func TestConnectionsThatEndAtOnceAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	for _, k := range eachKafka() {
+		t.Run(k.name, func(t *testing.T) {
+			t.Parallel()
+			config, admin := k.log(t)
+			var dialed atomic.Int64
+			dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+				conn, err := new(net.Dialer).DialContext(ctx, network, address)
+				const ended = 4
+				if n := dialed.Add(1); err == nil && n > 1 && n <= ended { // the first learns of the brokers
+					return silent{conn}, nil
+				}
+				return conn, err
+			}
+			writer, err := newWriter(config, kgo.Dialer(dial))
+			require.NoError(t, err)
+			t.Cleanup(writer.Close)
+			events := samples(t, 30)
+			_, err = writer.PublishAll(t.Context(), events)
+			require.NoError(t, err)
+			requireOnce(t, config, admin, len(events))
+		})
+	}
+}
+
+// silent is a connection that the other side closed at once.
+type silent struct{ net.Conn }
+
+func (silent) Read([]byte) (int, error) { return 0, io.EOF }
+
 // The hard case: the broker has written the events, and its answer is lost with the connection.
 func TestLostAnswersNeitherLoseNorDouble(t *testing.T) {
 	t.Parallel()

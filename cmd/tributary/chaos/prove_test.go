@@ -2,6 +2,8 @@ package chaos
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
@@ -120,6 +122,7 @@ func (c *chaos) prove() {
 	require.Equal(c, log.broken, quarantined, "each broken record is kept")
 	c.proveBalances(conn, log)
 	c.proveRevenue(log)
+	c.proveLogs()
 	c.Logf("%d events, %d broken records\n%s", events, log.broken, c.command("verify"))
 	c.Logf("%d answers of readers, none of them impossible; %d errors, each while a store was down by our hand",
 		c.readers.answers.Load(), c.readers.excused.Load())
@@ -127,6 +130,23 @@ func (c *chaos) prove() {
 
 func live(projection string) string {
 	return "(SELECT generation FROM tributary.live WHERE projection = '" + projection + "')"
+}
+
+// proveLogs looks for what no process may ever have said.
+func (c *chaos) proveLogs() {
+	c.Helper()
+	logs, err := filepath.Glob(filepath.Join(c.dir, "log-*"))
+	require.NoError(c, err)
+	require.NotEmpty(c, logs)
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		require.NoError(c, err)
+		for line := range strings.Lines(string(text)) {
+			for _, never := range []string{"DATA RACE", "panic:", "the log is not the one"} {
+				require.NotContains(c, line, never)
+			}
+		}
+	}
 }
 
 // proveBalances compares what was ever debited and credited of each asset.
