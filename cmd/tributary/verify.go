@@ -117,21 +117,17 @@ func (a *app) verifyAgainst(ctx context.Context, targets []audit.Target, expecte
 	})
 }
 
-// auditWithBar shows how much of the log is read; how much there is shows when the reading begins.
+// auditWithBar shows what an audit is doing, and how much of that is done.
 func (a *app) auditWithBar(ctx context.Context, auditor *audit.Auditor, targets []audit.Target) (audit.Report, error) {
-	bars := make(chan *progress, 1)
-	bars <- &progress{}
-	begun := false
-	report, err := auditor.Verify(ctx, targets, func(done, total int64) {
-		bar := <-bars
-		if !begun && total > 0 {
-			begun = true
-			bar = a.startProgress(ctx, "verifying", total, countEvents)
+	bar, now := &progress{}, audit.Phase("")
+	report, err := auditor.Verify(ctx, targets, func(phase audit.Phase, done, total int64) {
+		if phase != now {
+			bar.end()
+			now, bar = phase, a.startProgress(ctx, string(phase), total, countEvents)
 		}
 		bar.set(done)
-		bars <- bar
 	})
-	(<-bars).end()
+	bar.end()
 	return report, err
 }
 

@@ -24,11 +24,12 @@ type Auditor struct {
 	clickhouse driver.Conn
 	rules      map[ledger.Type][]rule
 	seed       maphash.Seed
+	memory     Memory
 }
 
 // New makes an auditor. It connects to nothing yet. Without ClickHouse, which may be nil, what is kept there cannot be verified.
 func New(pool *pgxpool.Pool, kafka eventlog.Config, clickhouse driver.Conn) *Auditor {
-	return &Auditor{pool, kafka, clickhouse, postingRules(), maphash.MakeSeed()}
+	return &Auditor{pool, kafka, clickhouse, postingRules(), maphash.MakeSeed(), Memory{Bytes: DefaultMemory}}
 }
 
 // ErrNoClickHouse says that a projection is to be verified whose tables are in ClickHouse, and none is given.
@@ -49,9 +50,42 @@ func models() map[string]func(*Auditor, *examination) model {
 	}
 }
 
-// Progress is told how many offsets of the log were read, of how many. Where differences are found the log is read once
-// more, for the events behind them, and done starts from 0 again.
-type Progress func(done, total int64)
+// Phase is what an audit is doing.
+type Phase string
+
+// The phases, in their order. The log is read again where there are differences: to find which rows, and which events are behind them.
+const (
+	PhaseIdentities Phase = "reading what counts"
+	PhaseLog        Phase = "reading the log"
+	PhaseTables     Phase = "comparing the tables"
+	PhaseAgain      Phase = "finding what differs"
+	PhaseEvents     Phase = "finding the events"
+)
+
+// Progress is told how much of a phase is done, of how much: offsets of the log, or rows, of which nobody knows exactly how many.
+// It is called from one goroutine at a time.
+type Progress func(phase Phase, done, total int64)
+
+// Memory is what an audit may use. Beside it, it takes some 100 MiB, and a bit for each record of the log and projection.
+type Memory struct {
+	// Bytes is how much is sorted in memory; DefaultMemory when 0.
+	Bytes int
+	// Dir is where the rest is sorted, in files without a name; the system's folder for temporary files when empty.
+	Dir string
+}
+
+// DefaultMemory is 256 MiB.
+const DefaultMemory = 256 << 20
+
+// half is for what is sorted beside something else.
+func (m Memory) half() Memory { return Memory{m.Bytes / 2, m.Dir} } //nolint:mnd // A half.
+
+// Within limits the memory of audits.
+func (a *Auditor) Within(memory Memory) *Auditor {
+	limited := *a
+	limited.memory = Memory{cmp.Or(memory.Bytes, DefaultMemory), memory.Dir}
+	return &limited
+}
 
 // Target is what is to be verified: a generation of a projection, the live one when it is 0.
 type Target struct {
@@ -81,22 +115,11 @@ func (a *Auditor) Verify(ctx context.Context, targets []Target, progress Progres
 	if err != nil {
 		return Report{}, err
 	}
-	l, err := a.openLog(ctx, s, all, progress)
-	if err != nil {
-		return Report{}, err
-	}
-	if err := l.fold(ctx); err != nil {
-		return Report{}, err
-	}
+	err = a.examine(ctx, s, all, progress)
 	for _, e := range all {
-		if e.ids != nil {
-			e.compareIdentities()
-		}
-		if err := e.model.compare(ctx, s); err != nil {
-			return Report{}, err
-		}
+		err = errors.Join(err, e.model.close())
 	}
-	if err := l.explain(ctx, s); err != nil {
+	if err != nil {
 		return Report{}, err
 	}
 	report := Report{Projections: make([]Projection, 0, len(all))}
@@ -104,6 +127,36 @@ func (a *Auditor) Verify(ctx context.Context, targets []Target, progress Progres
 		report.Projections = append(report.Projections, e.report())
 	}
 	return report, nil
+}
+
+// examine holds the tables against the log.
+func (a *Auditor) examine(ctx context.Context, s *snapshot, all []*examination, progress Progress) error {
+	if progress == nil {
+		progress = func(Phase, int64, int64) {}
+	}
+	l, err := a.openLog(ctx, s, all, progress)
+	if err != nil {
+		return err
+	}
+	if err := l.load(ctx, s, a.memory); err != nil {
+		return err
+	}
+	if err := l.fold(ctx, s); err != nil {
+		return err
+	}
+	if err := l.inspect(ctx, s); err != nil {
+		return err
+	}
+	for i, e := range all {
+		progress(PhaseTables, int64(i), int64(len(all)))
+		if err := e.model.tally(ctx, s); err != nil {
+			return err
+		}
+	}
+	if err := l.detail(ctx, s); err != nil {
+		return err
+	}
+	return l.explain(ctx)
 }
 
 // open finds the generations, and has the snapshot's views show them.
@@ -143,7 +196,9 @@ func (a *Auditor) open(ctx context.Context, s *snapshot, targets []Target) ([]*e
 		if err := s.show(ctx, target.Name, generation); err != nil {
 			return nil, err
 		}
-		e := &examination{name: target.Name, generation: generation, live: live}
+		e := &examination{
+			name: target.Name, generation: generation, live: live, accepted: map[eventlog.TopicPartition]int64{},
+		}
 		e.model = newModel(a, e)
 		all = append(all, e)
 	}

@@ -5,6 +5,7 @@ import (
 	"math/big"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/audit/spill"
 )
 
 const (
@@ -28,7 +29,7 @@ func (s *sums) add(side string, amount *big.Int) {
 	}
 }
 
-// account is a row of books.account_balances.
+// account is a row of books.account_balances. As far as it is compared, its balance may be left out.
 type account struct {
 	met
 	sums
@@ -44,42 +45,90 @@ func (a *account) cells() []string {
 	return []string{decimal(&a.debits), decimal(&a.credits), decimal(balance)}
 }
 
+// conflictsShare is the part of the memory in which conflicts are sorted: there are few.
+const conflictsShare = 16
+
+// The columns of an account that are added up.
+const (
+	columnDebits = iota
+	columnCredits
+	accountColumns
+)
+
+func columnOf(side string) int {
+	if side == debit {
+		return columnDebits
+	}
+	return columnCredits
+}
+
 // balances is the reference of the books.
 type balances struct {
 	*Auditor
 
 	examination *examination
-	accounts    map[string]*account // By ledger, account and asset.
+	words       words
 	digester    digester
-	// entered are the accounts' totals by the table of entries; key is where the key of one is put together.
-	entered map[string]*sums
-	key     []byte
-	// suspected are the events whose entries differ; expected their entries.
-	suspected suspects
-	expected  map[string]*entryRow
+	key         []byte
+	entries     *rowset
+	// totals hold the accounts' totals by the log, entered those by the table of entries, against those of the view.
+	totals, entered         *sumsTally
+	heldTotals, heldEntered suspects
+	// conflicts hold those that were met against the list; spilled has them all.
+	conflicts *rowset
+	spilled   *spill.Sorter
+
+	// expected are entries by event and number, accounts by ledger, account and asset, enteredAgain their totals by the table of
+	// entries, listed conflicts by position: those that are compared one by one.
+	expected     map[string]*entryRow
+	accounts     map[string]*account
+	enteredAgain map[string]*sums
+	listed       map[string]*conflictRow
 }
 
 func newBalances(a *Auditor, e *examination) model {
-	e.ids = &identities{}
+	e.ids = newIdentities(a.seed)
 	e.found.expect(checkProgress, checkPast, checkIdentities, checkEntries, checkBalances, checkSums, checkEqual, checkConflicts)
-	return &balances{
-		Auditor: a, examination: e, accounts: map[string]*account{}, digester: digester{seed: a.seed},
-		entered: map[string]*sums{}, suspected: suspects{}, expected: map[string]*entryRow{},
+	b := &balances{
+		Auditor: a, examination: e, words: words{}, digester: digester{seed: a.seed},
+		entries: newRowset(e.found.check(checkEntries), a.seed, entriesTable()),
+		totals:  newSumsTally(accountColumns), entered: newSumsTally(accountColumns),
+		expected: map[string]*entryRow{}, accounts: map[string]*account{}, enteredAgain: map[string]*sums{},
+		listed: map[string]*conflictRow{}, spilled: spill.New(a.memory.Dir, a.memory.Bytes/conflictsShare),
 	}
+	b.conflicts = newRowset(e.found.check(checkConflicts), a.seed, b.conflictsTable())
+	return b
 }
 
 func (b *balances) wants(record *eventlog.Record) bool { return record.Event != nil }
 
-func (b *balances) fold(record *eventlog.Record, s *slot) {
+func (b *balances) close() error { return b.spilled.Close() }
+
+func (b *balances) fold(record *eventlog.Record) error {
+	bucket := b.bucketOf(record.Event.ID)
 	for n, p := range b.postings(record.Event) {
+		b.key = append(append(append(b.key[:0], record.Event.Ledger...), separator...), p.account...)
+		b.key = append(append(b.key, separator...), p.asset...)
+		b.totals.expect(b.key, columnOf(p.side), p.amount)
+		b.entries.tally.expect(bucket, b.digester.entry(record, n, p))
+	}
+	return nil
+}
+
+func (b *balances) again(record *eventlog.Record) {
+	postings := b.postings(record.Event)
+	b.againEntries(record, postings)
+	for _, p := range postings {
 		key := keyOf(record.Event.Ledger, p.account, p.asset)
+		if !b.totals.holds(b.heldTotals, key) {
+			continue
+		}
 		a, ok := b.accounts[key]
 		if !ok {
 			a = &account{debitNormal: debitNormal(p.account)}
 			b.accounts[key] = a
 		}
 		a.add(p.side, p.amount)
-		s.digest += b.digester.entry(record, n, p)
 	}
 }
 
@@ -90,56 +139,120 @@ func (b *balances) touches(traces []string, record *eventlog.Record) []string {
 	return traces
 }
 
-func (b *balances) compare(ctx context.Context, s *snapshot) error {
-	if err := b.compareEntries(ctx, s); err != nil {
+func (b *balances) tally(ctx context.Context, s *snapshot) error {
+	if err := b.tallyEntries(ctx, s); err != nil {
 		return err
 	}
-	if err := b.compareAccounts(ctx, s); err != nil {
+	if err := b.tallyAccounts(ctx, s); err != nil {
 		return err
 	}
-	return b.compareConflicts(ctx, s)
+	return b.conflicts.read(ctx, s)
 }
 
-// compareAccounts holds the balances against the log, against the entries, and against each other.
-func (b *balances) compareAccounts(ctx context.Context, s *snapshot) error {
+func (b *balances) suspect() bool {
+	var more int64
+	b.heldTotals, more = b.totals.suspects()
+	b.examination.found.check(checkBalances).more(more)
+	b.heldEntered, more = b.entered.suspects()
+	b.examination.found.check(checkSums).more(more)
+	entries, conflicts := b.entries.suspect(), b.conflicts.suspect()
+	return entries || conflicts || len(b.heldTotals) > 0 || len(b.heldEntered) > 0
+}
+
+func (b *balances) detail(ctx context.Context, s *snapshot) error {
+	if err := b.detailEntries(ctx, s); err != nil {
+		return err
+	}
+	if err := b.detailAccounts(ctx, s); err != nil {
+		return err
+	}
+	if err := b.listConflicts(); err != nil {
+		return err
+	}
+	return b.conflicts.detail(ctx, s, rowsOf(b.listed))
+}
+
+func accountsTable() table {
+	return table{name: accountsView, keys: texts("ledger", "account", "asset_code"), values: amounts("debits", "credits", "balance")}
+}
+
+// tallyAccounts adds the balances up: each account's totals against the log and the entries, and all of them against each other.
+func (b *balances) tallyAccounts(ctx context.Context, s *snapshot) error {
+	t := accountsTable()
 	found := &b.examination.found
-	t := table{name: accountsView, keys: texts("ledger", "account", "asset_code"), values: amounts("debits", "credits", "balance")}
+	c, summed := found.check(checkBalances), found.check(checkSums)
 	books := map[string]*sums{}
-	t.each = func(cells [][]byte) {
-		ledger, asset := string(cells[0]), string(cells[2])
-		key := keyOf(ledger, string(cells[1]), asset)
-		debits, credits := string(cells[3]), string(cells[4])
-		b.compareSums(&t, key, debits, credits)
-		addUp(books, keyOf(ledger, asset), debits, credits)
-	}
-	if err := compare(ctx, s, found.check(checkBalances), t, rowsOf(b.accounts)); err != nil {
-		return err
-	}
-	for key, sum := range b.entered {
-		c := found.check(checkSums)
+	err := s.stream(ctx, t.name, t.sql(), nil, func(cells [][]byte) error {
+		found.rows++
 		c.compared++
-		d := t.difference(KindMissing, key)
-		d.Want = decimal(&sum.debits) + " debits, " + decimal(&sum.credits) + " credits"
-		c.differs(d)
-	}
+		summed.compared++
+		b.key = appendKey(b.key[:0], cells[:len(t.keys)])
+		a := account{debitNormal: debitNormal(string(cells[1]))}
+		sides := []*big.Int{&a.debits, &a.credits}
+		for column, total := range sides {
+			amount, ok := parseDecimal(string(cells[len(t.keys)+column]))
+			if !ok {
+				amount = new(big.Int).Lsh(big.NewInt(1), noAmountBits)
+			}
+			total.Set(amount)
+			b.totals.meet(b.key, column, amount)
+			b.entered.meet(b.key, column, amount)
+		}
+		addUp(books, keyOf(string(cells[0]), string(cells[2])), &a)
+		if a.debits.Sign() == 0 && a.credits.Sign() == 0 { // No event makes one, and no sum shows it.
+			c.differs(t.difference(KindExtra, string(b.key)))
+		}
+		balance := len(t.keys) + len(sides)
+		if want := a.cells()[len(sides)]; want != string(cells[balance]) {
+			d := t.difference(KindDifferent, string(b.key))
+			d.Column = "balance"
+			c.same(d, want, string(orNull(cells[balance])))
+		}
+		return nil
+	})
 	b.compareSides(accountsView, books)
-	return nil
+	return err
 }
 
-// compareSums holds a balance against its entries, and forgets these.
-func (b *balances) compareSums(t *table, key, debits, credits string) {
-	c := b.examination.found.check(checkSums)
-	c.compared++
-	sum, ok := b.entered[key]
-	if !ok {
-		sum = &sums{}
+// noAmountBits is the size of what stands for a total that cannot be read: more than any that can.
+const noAmountBits = 1000
+
+// detailAccounts compares the balances that differ with what the log says, and with what their entries add up to.
+func (b *balances) detailAccounts(ctx context.Context, s *snapshot) error {
+	if len(b.heldTotals) == 0 && len(b.heldEntered) == 0 {
+		return nil
 	}
-	delete(b.entered, key)
-	d := t.difference(KindDifferent, key)
-	d.Column = "debits"
-	c.same(d, decimal(&sum.debits), debits)
-	d.Column = "credits"
-	c.same(d, decimal(&sum.credits), credits)
+	if err := b.enterAgain(ctx, s); err != nil {
+		return err
+	}
+	found := &b.examination.found
+	t, summed := accountsTable(), accountsTable()
+	t.values = t.values[:accountColumns] // The third follows from them, and was held against them.
+	t.only = func(key []byte) bool { return b.totals.holds(b.heldTotals, string(key)) }
+	if err := compareAgain(ctx, s, found.check(checkBalances), t, rowsOf(b.accounts)); err != nil {
+		return err
+	}
+	entered := map[string]*account{}
+	for key, sum := range b.enteredAgain {
+		entered[key] = &account{sums: *sum}
+	}
+	summed.values = summed.values[:accountColumns]
+	summed.only = func(key []byte) bool { return b.entered.holds(b.heldEntered, string(key)) }
+	return compareAgain(ctx, s, found.check(checkSums), summed, rowsOf(entered))
+}
+
+// enterAgain adds the entries up whose accounts differ from them.
+func (b *balances) enterAgain(ctx context.Context, s *snapshot) error {
+	if len(b.heldEntered) == 0 {
+		return nil
+	}
+	return s.streamBinary(ctx, entriesView, entriesSQL, nil, func(row [][]byte) error {
+		b.key = appendKey(b.key[:0], row[entryLedger:entryDirection])
+		if amount, ok := parseDecimal(string(row[entryAmount])); ok && b.entered.holds(b.heldEntered, string(b.key)) {
+			sumOf(b.enteredAgain, b.key).add(string(row[entryDirection]), amount)
+		}
+		return nil
+	})
 }
 
 // compareSides sees to it that the books balance.
@@ -156,12 +269,8 @@ func (b *balances) compareSides(table string, books map[string]*sums) {
 	}
 }
 
-func addUp(all map[string]*sums, key, debits, credits string) {
+func addUp(all map[string]*sums, key string, a *account) {
 	sum := sumOf(all, []byte(key))
-	if amount, ok := parseDecimal(debits); ok {
-		sum.add(debit, amount)
-	}
-	if amount, ok := parseDecimal(credits); ok {
-		sum.add(credit, amount)
-	}
+	sum.debits.Add(&sum.debits, &a.debits)
+	sum.credits.Add(&sum.credits, &a.credits)
 }

@@ -60,7 +60,11 @@ func TestWhatWasProjectedVerifies(t *testing.T) {
 	t.Parallel()
 	s := history(t)
 	var done, total int64
-	report, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, func(d, all int64) { done, total = d, all })
+	report, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), nil, func(phase audit.Phase, d, all int64) {
+		if phase == audit.PhaseLog {
+			done, total = d, all
+		}
+	})
 	require.NoError(t, err)
 	require.True(t, report.Agrees(), "%+v", report)
 	p := report.Projections[0]

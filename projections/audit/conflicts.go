@@ -1,65 +1,100 @@
 package audit
 
 import (
-	"context"
+	"encoding/hex"
+	"hash/maphash"
 	"strconv"
+	"strings"
 
 	"github.com/tributary-ledger/tributary/ledger"
 )
 
 const conflictsView = "books.conflicts"
 
-// conflictRow is a row of books.conflicts.
+// conflictRow is a row of books.conflicts, and the contents of both sides.
 type conflictRow struct {
 	met
-	conflict
 
-	keptHash contentHash
+	values        []string
+	kept, refused string
 }
 
-func (r *conflictRow) cells() []string {
+func (c *conflictRow) cells() []string { return c.values }
+
+// conflictKeys is how many of the texts of a conflict are its key.
+const conflictKeys = 3
+
+// texts are the columns of the table, and the contents of both sides.
+func (c *conflict) texts() []string {
 	return []string{
-		r.id.String(), r.ledger, r.kept.Topic, strconv.Itoa(int(r.kept.Partition)), strconv.FormatInt(r.kept.Offset, 10),
+		c.at.Topic, strconv.Itoa(int(c.at.Partition)), strconv.FormatInt(c.at.Offset, 10),
+		c.id.String(), c.ledger, c.kept.Topic, strconv.Itoa(int(c.kept.Partition)), strconv.FormatInt(c.kept.Offset, 10),
+		hex.EncodeToString(c.keptHash[:]), hex.EncodeToString(c.hash[:]),
 	}
 }
 
-// compareConflicts holds the list of conflicts against those that were met. What the list shows of either side must have
-// the content of that side.
-func (b *balances) compareConflicts(ctx context.Context, s *snapshot) error {
-	listed := map[string]*conflictRow{}
-	for _, found := range b.examination.conflicts {
-		key := keyOf(found.at.Topic, strconv.Itoa(int(found.at.Partition)), strconv.FormatInt(found.at.Offset, 10))
-		listed[key] = &conflictRow{conflict: found, keptHash: b.examination.ids.find(found.id).hash}
-	}
-	c := b.examination.found.check(checkConflicts)
+// conflictsTable is the list of conflicts. What it shows of either side must have the content of that side.
+func (b *balances) conflictsTable() table {
 	t := table{
 		name: conflictsView, keys: texts("topic", "partition", "kafka_offset"),
 		values: texts("event_id", "ledger", "kept_topic", "kept_partition", "kept_kafka_offset"),
 		others: texts("kept", "refused"),
 	}
+	t.extra = func(others [][]byte) string { return shownContent(others[0]) + " " + shownContent(others[1]) }
 	t.trace = func(key string) string {
-		if row, ok := listed[key]; ok {
-			return traceID(row.id)
+		if row, ok := b.listed[key]; ok {
+			return "event " + row.values[0]
 		}
 		return ""
 	}
 	t.each = func(cells [][]byte) {
 		key := keyOf(string(cells[0]), string(cells[1]), string(cells[2]))
-		if row, ok := listed[key]; ok {
-			compareContent(c, &t, key, "kept", cells[8], row.keptHash)
-			compareContent(c, &t, key, "refused", cells[9], row.hash)
+		if row, ok := b.listed[key]; ok {
+			c := b.conflicts.check
+			compareContent(c, &t, key, "kept", cells[8], row.kept)
+			compareContent(c, &t, key, "refused", cells[9], row.refused)
 		}
 	}
-	return compare(ctx, s, c, t, rowsOf(listed))
+	return t
+}
+
+// conflict takes down what the list should have.
+func (b *balances) conflict(c *conflict) error {
+	texts := c.texts()
+	key, contents := keyOf(texts[:conflictKeys]...), len(texts)-2
+	b.conflicts.expect(key, append(texts[conflictKeys:contents:contents], texts[contents]+" "+texts[contents+1]))
+	return b.spilled.Add(maphash.String(b.seed, key), []byte(keyOf(texts...)))
+}
+
+// listConflicts remembers those that are compared one by one.
+func (b *balances) listConflicts() error {
+	return b.spilled.Each(func(_ uint64, record []byte) error {
+		texts := strings.Split(string(record), separator)
+		key, contents := keyOf(texts[:conflictKeys]...), len(texts)-2
+		if b.conflicts.holds(key) {
+			b.listed[key] = &conflictRow{values: texts[conflictKeys:contents], kept: texts[contents], refused: texts[contents+1]}
+		}
+		return nil
+	})
+}
+
+// shownContent is the hash of an event that the list shows; of one that it does not, or that is none, nothing.
+func shownContent(document []byte) string {
+	if document == nil {
+		return ""
+	}
+	event, bad := ledger.DecodeJSON(document, ledger.Lenient)
+	if bad != nil {
+		return ""
+	}
+	hash := event.ContentHash()
+	return hex.EncodeToString(hash[:])
 }
 
 // compareContent compares an event that the table shows with the content it should have. NULL says that the projector
 // could not look it up.
-func compareContent(c *check, t *table, key, column string, document []byte, want contentHash) {
-	if document == nil {
-		return
-	}
-	if event, bad := ledger.DecodeJSON(document, ledger.Lenient); bad == nil && event.ContentHash() == want {
+func compareContent(c *check, t *table, key, column string, document []byte, want string) {
+	if document == nil || shownContent(document) == want {
 		return
 	}
 	d := t.difference(KindDifferent, key)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/maphash"
+	"math/big"
 	"strconv"
 	"strings"
 	"time"
@@ -52,13 +53,30 @@ func (d *digester) sum() uint64 {
 	return maphash.Bytes(d.seed, d.buf)
 }
 
-// entry is the digest of the n-th entry of an event, in the order of entriesSQL.
+// cell is a text, or NULL.
+func (d *digester) cell(s string) {
+	if s == null {
+		d.buf = append(d.buf, 0)
+		return
+	}
+	d.text(s)
+}
+
+// amount is a number; its sign is of no amount of the books.
+func (d *digester) amount(n *big.Int) {
+	d.int4(int32(n.Sign())) //nolint:gosec // It is -1, 0 or 1.
+	for _, word := range n.Bits() {
+		d.buf = binary.LittleEndian.AppendUint64(d.buf, uint64(word))
+	}
+}
+
+// entry is the digest of the n-th entry of an event.
 func (d *digester) entry(record *eventlog.Record, n int, p posting) uint64 {
+	d.buf = append(d.buf, record.Event.ID[:]...)
 	d.text(record.Event.Ledger)
 	d.text(p.account)
 	d.text(p.asset)
 	d.text(p.side)
-	d.text(decimal(p.amount))
 	d.int4(int32(n)) //nolint:gosec // An event of 1 MiB has fewer.
 	d.time(record.Event.Time)
 	d.time(record.RecordedAt)
@@ -67,6 +85,23 @@ func (d *digester) entry(record *eventlog.Record, n int, p posting) uint64 {
 	d.text(record.Topic)
 	d.int4(record.Partition)
 	d.int8(record.Offset)
+	d.amount(p.amount)
+	return d.sum()
+}
+
+// storedEntry is the digest of a row of entriesSQL; amount is nil where it is none.
+func (d *digester) storedEntry(row [][]byte, amount *big.Int) uint64 {
+	d.buf = append(d.buf, row[entryID]...)
+	for i, cell := range row[entryLedger:] {
+		if i != entryAmount-entryLedger {
+			d.bytes(cell)
+		}
+	}
+	if amount == nil {
+		d.bytes(row[entryAmount])
+	} else {
+		d.amount(amount)
+	}
 	return d.sum()
 }
 
@@ -91,53 +126,37 @@ const (
 	entryOffset
 )
 
-// compareEntries takes the digests of the table's rows from those of the log's, adds the rows up by account, and
-// suspects each event whose digest does not come to zero.
-func (b *balances) compareEntries(ctx context.Context, s *snapshot) error {
+// tallyEntries adds the table's rows up: for themselves, by account, and by ledger and asset.
+func (b *balances) tallyEntries(ctx context.Context, s *snapshot) error {
 	e := b.examination
-	c, past := e.found.check(checkEntries), e.found.check(checkPast)
+	c, past := b.entries.check, e.found.check(checkPast)
 	sides := map[string]*sums{}
 	err := s.streamBinary(ctx, entriesView, entriesSQL, nil, func(row [][]byte) error {
 		c.compared++
 		e.found.rows++
-		b.enter(sides, row)
 		id := uuid.UUID(row[entryID])
-		if at := position(string(row[entryTopic]), row[entryPartition], row[entryOffset]); at.Offset >= e.next[at.TopicPartition()] {
+		if at := position(b.words.keepBytes(row[entryTopic]), row[entryPartition], row[entryOffset]); at.Offset >= e.next[at.TopicPartition()] {
 			e.isPast(past, entriesView, id.String(), at)
 		}
-		event := e.ids.find(id)
-		if event == nil {
-			b.suspected.add(c, id)
-			return nil
+		amount, ok := parseDecimal(string(row[entryAmount]))
+		if ok {
+			b.enter(sides, row, amount)
 		}
-		for _, value := range row[entryLedger:] {
-			b.digester.bytes(value)
-		}
-		event.digest -= b.digester.sum()
+		b.entries.tally.meet(b.bucketOf(id), b.digester.storedEntry(row, amount))
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	for id, at := range e.ids.index {
-		if e.ids.slots[at].digest != 0 {
-			b.suspected.add(c, id)
-		}
-	}
 	b.compareSides(entriesView, sides)
-	return nil
+	return err
 }
 
+// bucketOf is that of all the entries of an event.
+func (b *balances) bucketOf(id uuid.UUID) int { return bucketOf(maphash.Bytes(b.seed, id[:])) }
+
 // enter adds an entry to its account, and to its ledger's asset.
-func (b *balances) enter(sides map[string]*sums, row [][]byte) {
-	amount, ok := parseDecimal(string(row[entryAmount]))
-	if !ok {
-		return // The digest tells.
-	}
+func (b *balances) enter(sides map[string]*sums, row [][]byte, amount *big.Int) {
 	side := string(row[entryDirection])
-	b.key = append(append(append(b.key[:0], row[entryLedger]...), separator...), row[entryAccount]...)
-	b.key = append(append(b.key, separator...), row[entryAsset]...)
-	sumOf(b.entered, b.key).add(side, amount)
+	b.key = appendKey(b.key[:0], row[entryLedger:entryDirection])
+	b.entered.expect(b.key, columnOf(side), amount)
 	b.key = append(append(append(b.key[:0], row[entryLedger]...), separator...), row[entryAsset]...)
 	sumOf(sides, b.key).add(side, amount)
 }
@@ -151,24 +170,6 @@ func sumOf(all map[string]*sums, key []byte) *sums {
 	return sum
 }
 
-// maxSuspects is for how many events the rows that differ are found; the others are counted.
-const maxSuspects = MaxDifferences
-
-// suspects are events that differ in a way that is not known yet.
-type suspects map[uuid.UUID]bool
-
-func (s suspects) add(c *check, id uuid.UUID) {
-	switch {
-	case s[id]:
-	case len(s) < maxSuspects:
-		s[id] = true
-	default:
-		c.more(1)
-	}
-}
-
-func (b *balances) suspects() suspects { return b.suspected }
-
 // entryRow is a row of books.entries.
 type entryRow struct {
 	met
@@ -178,10 +179,13 @@ type entryRow struct {
 
 func (r *entryRow) cells() []string { return r.values }
 
-// again remembers the entries of a suspect, by event and number.
-func (b *balances) again(record *eventlog.Record) {
+// againEntries remembers the entries of an event, by number.
+func (b *balances) againEntries(record *eventlog.Record, postings []posting) {
 	event := record.Event
-	for n, p := range b.postings(event) {
+	if !b.entries.held[b.bucketOf(event.ID)] {
+		return
+	}
+	for n, p := range postings {
 		b.expected[keyOf(event.ID.String(), strconv.Itoa(n))] = &entryRow{values: []string{
 			strings.Clone(event.Ledger), p.account, p.asset, p.side, timestamp(event.Time), timestamp(record.RecordedAt),
 			strings.Clone(string(event.Type)), strings.Clone(event.Subject), strings.Clone(record.Topic),
@@ -190,31 +194,27 @@ func (b *balances) again(record *eventlog.Record) {
 	}
 }
 
-// detail reads the suspects' rows once more, to say what is wrong with them.
-func (b *balances) detail(ctx context.Context, s *snapshot) error {
-	ids := make([]uuid.UUID, 0, len(b.suspected))
-	for id := range b.suspected {
-		ids = append(ids, id)
+// detailEntries reads the rows of the events that differ once more, to say what is wrong with them.
+func (b *balances) detailEntries(ctx context.Context, s *snapshot) error {
+	if len(b.entries.held) == 0 {
+		return nil
 	}
-	c := b.examination.found.check(checkEntries)
-	failed, compared, read := c.failed, c.compared, c.findings.rows
-	t := table{
+	t := b.entries.table
+	t.only = func(key []byte) bool {
+		id, err := uuid.ParseBytes(key[:len(uuid.Nil.String())])
+		return err == nil && b.entries.held[b.bucketOf(id)]
+	}
+	return compareAgain(ctx, s, b.entries.check, t, rowsOf(b.expected))
+}
+
+// entriesTable is books.entries, as it is compared row by row.
+func entriesTable() table {
+	return table{
 		name: entriesView, keys: texts("event_id", "entry"),
 		values: append(texts("ledger", "account", "asset_code", "direction", "occurred_at", "recorded_at", "event_type",
 			"reference", "topic", "partition", "kafka_offset"), amounts("amount")...),
-		where: "event_id = ANY($1)", arguments: []any{ids},
 		trace: func(key string) string { return "event " + key[:len(uuid.Nil.String())] },
 	}
-	if err := compare(ctx, s, c, t, rowsOf(b.expected)); err != nil {
-		return err
-	}
-	c.compared, c.findings.rows = compared, read // They were counted before.
-	if c.failed == failed {
-		for id := range b.suspected {
-			c.differs(Difference{Kind: KindDifferent, Table: entriesView, Key: id.String(), trace: traceID(id)})
-		}
-	}
-	return nil
 }
 
 // timestamp is a time as Postgres writes it in UTC.

@@ -2,10 +2,11 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	"encoding/hex"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/google/uuid"
 
@@ -20,30 +21,31 @@ const (
 	checkIdentities = "identity rows are the distinct event ids read"
 )
 
-// model is the reference of one projection: what its tables should be.
+// model is the reference of one projection: what its tables should be. It first adds both up, without holding either. Where they
+// do not come to the same, the log and the tables are read once more, for what does not.
 type model interface {
 	// wants tells whether the projection keeps the record.
 	wants(record *eventlog.Record) bool
-	// fold takes a record that counts, each once; s is its slot, nil for a projection without identities.
-	fold(record *eventlog.Record, s *slot)
-	// compare holds the tables against what was folded.
-	compare(ctx context.Context, s *snapshot) error
+	// fold takes a record that counts, each once.
+	fold(record *eventlog.Record) error
+	// tally reads the tables, once all is folded.
+	tally(ctx context.Context, s *snapshot) error
+	// suspect tells whether anything does not come to the same; again is then called with each record that counts, and detail
+	// says how the tables differ.
+	suspect() bool
+	again(record *eventlog.Record)
+	detail(ctx context.Context, s *snapshot) error
 	// touches appends the traces of the rows that a record bears on.
 	touches(traces []string, record *eventlog.Record) []string
-}
-
-// suspicious is a model that finds out that an event differs before it knows how. It is shown the log again.
-type suspicious interface {
-	// suspects are the events that differ.
-	suspects() suspects
-	// again is called with the copy that counts of each suspect.
-	again(record *eventlog.Record)
-	// detail then says how they differ.
-	detail(ctx context.Context, s *snapshot) error
+	// close gives back what was held.
+	close() error
 }
 
 // examination is one projection under audit.
 type examination struct {
+	// mu is held while the log is read, over all of it.
+	mu sync.Mutex
+
 	name       string
 	generation int32
 	// live says that readers see the generation.
@@ -62,84 +64,74 @@ type examination struct {
 	found findings
 
 	records, duplicates int64
+	// accepted is how many events of each partition count.
+	accepted map[eventlog.TopicPartition]int64
 	// outdated is how many records are refused in the tables, though they are valid to this version.
-	outdated  int64
-	conflicts []conflict
+	outdated int64
+	// conflicts are the first MaxConflicts of conflictsTotal, once they are sorted.
+	conflicts      []conflict
+	conflictsTotal int64
 }
 
 // conflict is an event whose id is taken by another content.
 type conflict struct {
-	id       uuid.UUID
-	hash     contentHash
-	at, kept eventlog.Position
-	kind     ledger.Type
-	ledger   string
+	id             uuid.UUID
+	hash, keptHash contentHash
+	at, kept       eventlog.Position
+	kind           ledger.Type
+	ledger         string
 }
 
 // take takes a record of the log: at is its position in memory that may be kept.
-func (e *examination) take(record *eventlog.Record, at eventlog.Position, hash contentHash) {
+func (e *examination) take(record *eventlog.Record, at eventlog.Position, hash contentHash) error {
 	e.records++
 	if e.ids == nil || e.aside != nil && e.aside(record) {
-		e.model.fold(record, nil)
-		return
+		return e.model.fold(record)
 	}
-	s := e.ids.find(record.Event.ID)
-	if s == nil {
-		s = e.ids.add(record.Event.ID, slot{at: at, hash: hash})
-		e.found.check(checkIdentities).differs(Difference{
-			Kind: KindMissing, Table: e.name + ".identity", Key: record.Event.ID.String(),
-			Events: []Reference{referenceTo(record)}, EventsTotal: 1,
+	row := identity{record.Event.ID, hash, at}
+	if !e.ids.counts.has(at) {
+		e.ids.others = append(e.ids.others, other{
+			row, ledger.Type(strings.Clone(string(record.Event.Type))), strings.Clone(record.Event.Ledger),
 		})
+		return nil
 	}
-	s.met = true
-	switch {
-	case s.at == at:
-		e.found.check(checkIdentities).same(Difference{
-			Table: e.name + ".identity", Key: record.Event.ID.String(), Column: "content_hash",
-			Events: []Reference{referenceTo(record)}, EventsTotal: 1,
-		}, hex.EncodeToString(hash[:]), hex.EncodeToString(s.hash[:]))
-		s.folded = true
-		e.model.fold(record, s)
-	case s.hash == hash:
-		e.duplicates++
-		s.due = s.due || s.past && at.Offset < e.progress[at.TopicPartition()].visible
-	default:
-		e.conflicts = append(e.conflicts, conflict{
-			id: record.Event.ID, hash: hash, at: at, kept: s.at,
-			kind: ledger.Type(strings.Clone(string(record.Event.Type))), ledger: strings.Clone(record.Event.Ledger),
-		})
+	e.ids.tally.expect(bucketOf(e.ids.hash(row.id)), e.ids.digest(&row))
+	e.accepted[at.TopicPartition()]++
+	return e.model.fold(record)
+}
+
+// counts tells whether a record is one that the model was given, once all was read.
+func (e *examination) counts(record *eventlog.Record, at eventlog.Position) bool {
+	return e.ids == nil || e.aside != nil && e.aside(record) || e.ids.counts.has(at)
+}
+
+// addConflict notes a conflict, and forgets those with the highest ids when there are many.
+func (e *examination) addConflict(c conflict) {
+	e.conflictsTotal++
+	e.conflicts = append(e.conflicts, c)
+	if len(e.conflicts) >= 2*MaxConflicts {
+		e.sortConflicts()
 	}
 }
 
-// takeLate folds, of an event whose identity row names a position where it is not, the first copy.
-func (e *examination) takeLate(record *eventlog.Record, at eventlog.Position) {
-	s := e.ids.find(record.Event.ID)
-	if s == nil || s.folded || s.past {
-		return
-	}
-	s.folded = true
-	e.found.check(checkIdentities).same(Difference{
-		Table: e.name + ".identity", Key: record.Event.ID.String(), Column: "kafka_offset", trace: traceID(record.Event.ID),
-	}, at.String(), s.at.String())
-	e.model.fold(record, s)
-}
-
-// unfolded tells whether there are events of which some copy was read, but not the one that the store says it put in.
-func (e *examination) unfolded() bool {
-	return e.ids != nil && slices.ContainsFunc(e.ids.slots, func(s slot) bool { return s.met && !s.folded && !s.past })
+func (e *examination) sortConflicts() {
+	slices.SortFunc(e.conflicts, func(a, b conflict) int {
+		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.at.String(), b.at.String()))
+	})
+	e.conflicts = e.conflicts[:min(len(e.conflicts), MaxConflicts)]
 }
 
 func (e *examination) report() Projection {
 	p := Projection{
 		Name: e.name, Generation: e.generation, Records: e.records, Duplicates: e.duplicates,
 		Outdated:  e.outdated,
-		Positions: make([]Position, 0, len(e.next)), Conflicts: []Conflict{}, ConflictsTotal: int64(len(e.conflicts)),
+		Positions: make([]Position, 0, len(e.next)), Conflicts: []Conflict{}, ConflictsTotal: e.conflictsTotal,
 	}
 	for _, at := range eventlog.SortedPartitions(e.next) {
 		p.Positions = append(p.Positions, Position{at.Topic, at.Partition, e.next[at]})
 	}
-	slices.SortFunc(e.conflicts, func(a, b conflict) int { return bytes.Compare(a.id[:], b.id[:]) })
-	for _, c := range e.conflicts[:min(len(e.conflicts), MaxConflicts)] {
+	e.sortConflicts()
+	for _, c := range e.conflicts {
 		p.Conflicts = append(p.Conflicts, Conflict{c.id.String(), c.kept.String(), c.at.String(), string(c.kind)})
 	}
 	e.found.report(&p)

@@ -34,9 +34,8 @@ func (v *evidence) add(record *eventlog.Record, at eventlog.Position) {
 type inquiry struct {
 	*examination
 
-	wanted   map[string]*evidence
-	suspects suspects
-	model    suspicious // Nil when there are no suspects.
+	wanted map[string]*evidence
+	traces []string
 }
 
 func (e *examination) inquire() *inquiry {
@@ -46,37 +45,26 @@ func (e *examination) inquire() *inquiry {
 			q.wanted[d.trace] = &evidence{}
 		}
 	}
-	if model, ok := e.model.(suspicious); ok && len(model.suspects()) > 0 {
-		q.model, q.suspects = model, model.suspects()
-		for id := range q.suspects {
-			q.wanted[traceID(id)] = &evidence{}
-		}
-	}
 	return q
 }
 
 // see notes what a record is evidence of.
-func (q *inquiry) see(traces []string, record *eventlog.Record, at eventlog.Position) []string {
-	traces = q.examination.model.touches(traces, record)
+func (q *inquiry) see(_ int, record *eventlog.Record, at eventlog.Position) error {
+	q.traces = q.model.touches(q.traces[:0], record)
 	if record.Event != nil {
-		traces = append(traces, traceID(record.Event.ID))
-		if q.suspects[record.Event.ID] {
-			if s := q.ids.find(record.Event.ID); s != nil && s.at == at {
-				q.model.again(record)
-			}
-		}
+		q.traces = append(q.traces, traceID(record.Event.ID))
 	}
-	slices.Sort(traces)
-	for _, trace := range slices.Compact(traces) {
+	slices.Sort(q.traces)
+	for _, trace := range slices.Compact(q.traces) {
 		if v, ok := q.wanted[trace]; ok {
 			v.add(record, at)
 		}
 	}
-	return traces
+	return nil
 }
 
 // explain reads the log again, if there are differences, for the events behind them.
-func (l *log) explain(ctx context.Context, s *snapshot) error {
+func (l *log) explain(ctx context.Context) error {
 	var inquiries []*inquiry
 	for _, e := range l.all {
 		if q := e.inquire(); len(q.wanted) > 0 {
@@ -86,26 +74,18 @@ func (l *log) explain(ctx context.Context, s *snapshot) error {
 	if len(inquiries) == 0 {
 		return nil
 	}
-	var traces []string
-	err := l.read(ctx, noHashes, func(batch *eventlog.Batch, _ []contentHash) {
+	err := l.read(ctx, PhaseEvents, noHashes, func(batch *eventlog.Batch, _ []contentHash) error {
 		for _, q := range inquiries {
-			q.each(batch, func(_ int, record *eventlog.Record, at eventlog.Position) {
-				traces = q.see(traces[:0], record, at)
-			})
-		}
-	})
-	if err != nil {
-		return err
-	}
-	for _, q := range inquiries {
-		if q.model != nil {
-			if err := q.model.detail(ctx, s); err != nil {
+			if err := q.each(batch, q.see); err != nil {
 				return err
 			}
 		}
+		return nil
+	})
+	for _, q := range inquiries {
 		q.conclude()
 	}
-	return nil
+	return err
 }
 
 // conclude gives each difference its events.

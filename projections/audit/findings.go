@@ -75,7 +75,7 @@ func shown(value string) string {
 func (f *findings) report(p *Projection) {
 	p.Rows, p.DifferencesTotal = f.rows, f.total
 	slices.SortStableFunc(f.differences, func(a, b *Difference) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Key, b.Key))
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Key, b.Key), cmp.Compare(a.Kind, b.Kind))
 	})
 	p.Differences = make([]Difference, 0, len(f.differences))
 	for _, d := range f.differences {

@@ -3,74 +3,122 @@ package audit
 import (
 	"context"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
+	"hash/maphash"
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/audit/spill"
 )
 
 // contentHash tells contents apart.
 type contentHash = [ledger.HashBytes]byte
 
-// slot is what is known of one event: a row of the store's identity table, and what the log says of it.
-type slot struct {
-	at   eventlog.Position // Of the copy that counts.
-	hash contentHash       // Of its content.
-	// digest is that of the event's entries in the log less that of its rows: 0 when they are the same.
-	digest uint64
-	// folded says that the copy was met, met that any was, past that the row names a position that is not in yet, due that it
-	// must be in all the same, because a further copy counts as in.
-	folded, met, past, due bool
+// identity is a row of the store's identity table: which copy of an event counts.
+type identity struct {
+	id   uuid.UUID
+	hash contentHash
+	at   eventlog.Position
 }
 
-// identities are the slots of a projection, by event id.
+// identities is what is known of the identity rows of a projection, without them.
 type identities struct {
-	index map[uuid.UUID]int32
-	slots []slot
+	seed maphash.Seed
+	// counts are the positions of the copies that count.
+	counts positions
+	// due are positions that are not in yet, but must be all the same, because a further copy counts as in.
+	due positions
+	// tally holds the rows against the copies that were read.
+	tally tally
 	rows  int64
+	// twice are the hashes of ids that have more than one row.
+	twice map[uint64]bool
+	// others are copies that do not count, as far as is known yet; missing ids are those that have no row.
+	others  []other
+	missing map[uuid.UUID]identity
+	buf     []byte
 }
 
-func (i *identities) find(id uuid.UUID) *slot {
-	if at, ok := i.index[id]; ok {
-		return &i.slots[at]
+func newIdentities(seed maphash.Seed) *identities {
+	return &identities{
+		seed: seed, counts: positions{}, due: positions{}, tally: newTally(), twice: map[uint64]bool{}, missing: map[uuid.UUID]identity{},
 	}
-	return nil
 }
 
-func (i *identities) add(id uuid.UUID, s slot) *slot {
-	i.index[id] = int32(len(i.slots)) //nolint:gosec // Memory ends before.
-	i.slots = append(i.slots, s)
-	return &i.slots[len(i.slots)-1]
+func (i *identities) hash(id uuid.UUID) uint64 { return maphash.Bytes(i.seed, id[:]) }
+
+func (i *identities) digest(row *identity) uint64 {
+	b := append(append(i.buf[:0], row.id[:]...), row.hash[:]...)
+	b = binary.BigEndian.AppendUint64(b, uint64(row.at.Offset))    //nolint:gosec // The bits are what counts.
+	b = binary.BigEndian.AppendUint32(b, uint32(row.at.Partition)) //nolint:gosec // The bits are what counts.
+	b = append(b, row.at.Topic...)
+	i.buf = b
+	return maphash.Bytes(i.seed, b)
 }
 
-// load reads the store's identities, and which copy of each event the store has put in.
-func (e *examination) load(ctx context.Context, s *snapshot) error {
-	table := pgx.Identifier{e.name, "identity"}.Sanitize()
-	var rows int64
-	if err := s.tx.QueryRow(ctx, "SELECT count(*) FROM "+table+" WHERE generation = $1", e.generation).Scan(&rows); err != nil {
-		return fmt.Errorf("count the identities of %s: %w", e.name, err)
+func (e *examination) identityTable() string { return e.name + ".identity" }
+
+const identitySQL = `SELECT i.event_id, i.content_hash, l.label, i."partition", i.kafka_offset
+	FROM %s i JOIN tributary.labels l ON l.id = i.topic WHERE i.generation = $1`
+
+// eachIdentity reads the store's identities, those of some ids where condition says so. They are valid until fn returns.
+func (e *examination) eachIdentity(
+	ctx context.Context, s *snapshot, condition string, ids []uuid.UUID, fn func(row *identity) error,
+) error {
+	sql, arguments := fmt.Sprintf(identitySQL, pgx.Identifier{e.name, "identity"}.Sanitize()), []any{e.generation}
+	if condition != "" {
+		sql, arguments = sql+condition, append(arguments, ids)
 	}
-	e.ids = &identities{index: make(map[uuid.UUID]int32, rows), slots: make([]slot, 0, rows), rows: rows}
 	topics := map[string]string{}
+	var i identity
+	return s.streamBinary(ctx, "the identities of "+e.name, sql, arguments, func(row [][]byte) error {
+		topic, ok := topics[string(row[2])]
+		if !ok {
+			topic = string(row[2])
+			topics[topic] = topic
+		}
+		i.id, i.at = uuid.UUID(row[0]), position(topic, row[3], row[4])
+		clear(i.hash[:])
+		copy(i.hash[:], row[1])
+		return fn(&i)
+	})
+}
+
+// load reads which copy of each event the store has put in.
+func (e *examination) load(ctx context.Context, s *snapshot, memory Memory, progress func(rows int64)) (err error) {
+	ids := spill.New(memory.Dir, memory.Bytes)
+	defer func() {
+		if closed := ids.Close(); err == nil {
+			err = closed
+		}
+	}()
 	isPast := e.pastCheck()
-	return s.streamBinary(ctx, "the identities of "+e.name, `
-		SELECT i.event_id, i.content_hash, l.label, i."partition", i.kafka_offset
-		FROM `+table+` i LEFT JOIN tributary.labels l ON l.id = i.topic WHERE i.generation = $1`,
-		[]any{e.generation}, func(row [][]byte) error {
-			topic, ok := topics[string(row[2])]
-			if !ok {
-				topic = string(row[2])
-				topics[topic] = topic
-			}
-			id, kept := uuid.UUID(row[0]), slot{at: position(topic, row[3], row[4])}
-			copy(kept.hash[:], row[1])
-			kept.past = isPast(id, kept.at)
-			e.ids.add(id, kept)
-			return nil
-		})
+	err = e.eachIdentity(ctx, s, "", nil, func(row *identity) error {
+		e.ids.rows++
+		progress(e.ids.rows)
+		hash := e.ids.hash(row.id)
+		if !isPast(row.id, row.at) {
+			e.ids.counts.add(row.at)
+			e.ids.tally.meet(bucketOf(hash), e.ids.digest(row))
+		}
+		return ids.Add(hash, nil)
+	})
+	if err != nil {
+		return err
+	}
+	// The index that keeps ids apart is not believed: that they are is found by sorting them.
+	last, first := uint64(0), true
+	return ids.Each(func(hash uint64, _ []byte) error {
+		if hash == last && !first && len(e.ids.twice) < MaxDifferences {
+			e.ids.twice[hash] = true
+		}
+		last, first = hash, false
+		return context.Cause(ctx)
+	})
 }
 
 // pastCheck tells identities past the offsets from others. Unless ids are claimed before the offsets move, one is a difference.
@@ -79,7 +127,13 @@ func (e *examination) pastCheck() func(id uuid.UUID, at eventlog.Position) bool 
 		return func(_ uuid.UUID, at eventlog.Position) bool { return at.Offset >= e.next[at.TopicPartition()] }
 	}
 	c := e.found.check(checkPast)
-	return func(id uuid.UUID, at eventlog.Position) bool { return e.isPast(c, e.name+".identity", id.String(), at) }
+	return func(id uuid.UUID, at eventlog.Position) bool {
+		if at.Offset < e.next[at.TopicPartition()] {
+			c.compared++
+			return false
+		}
+		return e.isPast(c, e.identityTable(), id.String(), at)
+	}
 }
 
 // position is one from its columns in Postgres's binary form.
@@ -104,15 +158,14 @@ func (e *examination) isPast(c *check, table, key string, at eventlog.Position) 
 	return true
 }
 
-// compareIdentities holds the identity rows against the ids that were read, once all are.
-func (e *examination) compareIdentities() {
-	c := e.found.check(checkIdentities)
-	c.compared += int64(len(e.ids.slots))
-	for id, at := range e.ids.index {
-		s := &e.ids.slots[at]
-		if !s.met && !s.past {
-			c.differs(Difference{Kind: KindExtra, Table: e.name + ".identity", Key: id.String(), Got: s.at.String()})
-		}
-	}
-	e.found.rows += e.ids.rows
+// differsIn is a difference of an identity row.
+func (e *examination) differsIn(kind string, row *identity) Difference {
+	return Difference{Kind: kind, Table: e.identityTable(), Key: row.id.String(), trace: traceID(row.id)}
+}
+
+// compareHash holds the content of an identity row against that of the event.
+func (e *examination) compareHash(row *identity, want contentHash) {
+	d := e.differsIn(KindDifferent, row)
+	d.Column = "content_hash"
+	e.found.check(checkIdentities).same(d, hex.EncodeToString(want[:]), hex.EncodeToString(row.hash[:]))
 }

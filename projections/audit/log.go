@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync"
 
@@ -15,16 +16,14 @@ type log struct {
 	all      []*examination
 	progress Progress
 	to       map[eventlog.TopicPartition]int64
+	total    int64
 
-	mu          sync.Mutex // Over all below it, and over all the examinations while the log is read.
-	done, total int64
+	mu   sync.Mutex // Over done.
+	done int64
 }
 
-// openLog compares the store's offsets with the log's, and reads the store's identities.
+// openLog compares the store's offsets with the log's.
 func (a *Auditor) openLog(ctx context.Context, s *snapshot, all []*examination, progress Progress) (*log, error) {
-	if progress == nil {
-		progress = func(int64, int64) {}
-	}
 	l := &log{kafka: a.kafka, all: all, progress: progress, to: map[eventlog.TopicPartition]int64{}}
 	admin, err := eventlog.NewAdmin(a.kafka)
 	if err != nil {
@@ -48,16 +47,45 @@ func (a *Auditor) openLog(ctx context.Context, s *snapshot, all []*examination, 
 		for p, to := range e.to {
 			l.to[p] = max(l.to[p], to)
 		}
-		if e.ids != nil {
-			if err := e.load(ctx, s); err != nil {
-				return nil, err
-			}
-		}
 	}
 	for _, to := range l.to {
 		l.total += to
 	}
 	return l, nil
+}
+
+// load reads which copies count, of each projection.
+func (l *log) load(ctx context.Context, s *snapshot, memory Memory) error {
+	const often = 1 << 12
+	var total, done int64
+	for _, e := range l.all {
+		if e.ids != nil {
+			total += e.reach()
+		}
+	}
+	for _, e := range l.all {
+		if e.ids == nil {
+			continue
+		}
+		err := e.load(ctx, s, memory, func(rows int64) {
+			if rows%often == 0 {
+				l.progress(PhaseIdentities, min(done+rows, total), total)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		done += e.reach()
+	}
+	return nil
+}
+
+// reach is how many offsets of the log the projection has read.
+func (e *examination) reach() (offsets int64) {
+	for _, to := range e.to {
+		offsets += to
+	}
+	return offsets
 }
 
 // place notes how far the projection is, and holds it against the log.
@@ -87,16 +115,23 @@ func (e *examination) place(
 	}
 }
 
-// read gives the log to fn, batch by batch, one at a time; prepare is called before that, at the same time as others.
-func (l *log) read(ctx context.Context, prepare func(batch *eventlog.Batch) []contentHash, fn func(*eventlog.Batch, []contentHash)) error {
+// mostAtOnce is of how many partitions the log is read at the same time: each takes some 10 MiB.
+const mostAtOnce = 8
+
+// read gives the log to fn, batch by batch, those of different partitions at the same time; prepare is called before that.
+func (l *log) read(
+	ctx context.Context, phase Phase, prepare func(batch *eventlog.Batch) []contentHash, fn func(*eventlog.Batch, []contentHash) error,
+) error {
 	l.done = 0
-	return eventlog.ReadRange(ctx, l.kafka, eventlog.Range{To: l.to}, func(_ context.Context, batch eventlog.Batch) error {
-		hashes := prepare(&batch)
+	part := eventlog.Range{To: l.to, AtOnce: min(2*runtime.GOMAXPROCS(0), mostAtOnce)}
+	return eventlog.ReadRange(ctx, l.kafka, part, func(_ context.Context, batch eventlog.Batch) error {
+		if err := fn(&batch, prepare(&batch)); err != nil {
+			return err
+		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		fn(&batch, hashes)
 		l.done += batch.Next - batch.From
-		l.progress(l.done, l.total)
+		l.progress(phase, l.done, l.total)
 		return nil
 	})
 }
@@ -114,42 +149,90 @@ func hash(batch *eventlog.Batch) []contentHash {
 
 func noHashes(*eventlog.Batch) []contentHash { return nil }
 
-// each calls fn with the records of a batch that the projection has, by its own account, and keeps.
-func (e *examination) each(batch *eventlog.Batch, fn func(i int, record *eventlog.Record, at eventlog.Position)) {
+// each calls fn with the records of a batch that the projection has, by its own account, and keeps. It has the examination alone.
+func (e *examination) each(batch *eventlog.Batch, fn func(i int, record *eventlog.Record, at eventlog.Position) error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
 	to := e.to[batch.TopicPartition]
 	for i := range batch.Records {
 		record := &batch.Records[i]
 		if record.Offset >= to {
-			return
+			return nil
 		}
 		if e.model.wants(record) {
-			fn(i, record, batch.At(record.Offset))
+			if err := fn(i, record, batch.At(record.Offset)); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
 }
 
 // fold reads the log into the models.
-func (l *log) fold(ctx context.Context) error {
-	err := l.read(ctx, hash, func(batch *eventlog.Batch, hashes []contentHash) {
+func (l *log) fold(ctx context.Context, s *snapshot) error {
+	err := l.read(ctx, PhaseLog, hash, func(batch *eventlog.Batch, hashes []contentHash) error {
 		for _, e := range l.all {
-			e.each(batch, func(i int, record *eventlog.Record, at eventlog.Position) { e.take(record, at, hashes[i]) })
+			err := e.each(batch, func(i int, record *eventlog.Record, at eventlog.Position) error {
+				if err := e.take(record, at, hashes[i]); err != nil || e.ids == nil || len(e.ids.others) < othersAtOnce {
+					return err
+				}
+				return l.resolve(ctx, s, e)
+			})
+			if err != nil {
+				return err
+			}
 		}
+		return nil
 	})
+	for _, e := range l.all {
+		if err == nil && e.ids != nil {
+			err = l.resolve(ctx, s, e)
+		}
+	}
+	return err
+}
+
+// resolve finds out what copies are that no identity row names, and folds those that count all the same.
+func (l *log) resolve(ctx context.Context, s *snapshot, e *examination) error {
+	if len(e.ids.others) == 0 {
+		return nil
+	}
+	counting, err := e.resolve(ctx, s)
 	if err != nil {
 		return err
 	}
-	var late []*examination
+	return l.foldAt(ctx, e, counting)
+}
+
+// detail reads the log once more for those models whose tables do not come to what it says.
+func (l *log) detail(ctx context.Context, s *snapshot) error {
+	var all []*examination
 	for _, e := range l.all {
-		if e.unfolded() {
-			late = append(late, e)
+		if e.model.suspect() {
+			all = append(all, e)
 		}
 	}
-	if len(late) == 0 {
+	if len(all) == 0 {
 		return nil
 	}
-	return l.read(ctx, noHashes, func(batch *eventlog.Batch, _ []contentHash) {
-		for _, e := range late {
-			e.each(batch, func(_ int, record *eventlog.Record, at eventlog.Position) { e.takeLate(record, at) })
+	err := l.read(ctx, PhaseAgain, noHashes, func(batch *eventlog.Batch, _ []contentHash) error {
+		for _, e := range all {
+			err := e.each(batch, func(_ int, record *eventlog.Record, at eventlog.Position) error {
+				if e.counts(record, at) {
+					e.model.again(record)
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
 		}
+		return nil
 	})
+	for _, e := range all {
+		if err == nil {
+			err = e.model.detail(ctx, s)
+		}
+	}
+	return err
 }

@@ -36,9 +36,15 @@ func (r *rejected) cells() []string { return r.values }
 type quarantine struct {
 	*Auditor
 
-	examination *examination
-	rows        map[string]*rejected // By position.
-	released    map[string]*released // By position.
+	examination             *examination
+	recordRows, releaseRows *rowset
+	// refused are the positions of the records that are no events to this version.
+	refused positions
+	// outdated are those of records that are, though rows have them.
+	outdated positions
+	// rows and released are, by position, those that are compared one by one.
+	rows     map[string]*rejected
+	released map[string]*released
 }
 
 // released is a row of quarantine.releases.
@@ -52,8 +58,19 @@ func (r *released) cells() []string { return r.values }
 
 func newQuarantine(a *Auditor, e *examination) model {
 	e.found.expect(checkProgress, checkPast, checkQuarantine, checkReleases)
-	return &quarantine{a, e, map[string]*rejected{}, map[string]*released{}}
+	q := &quarantine{
+		Auditor: a, examination: e, refused: positions{}, outdated: positions{}, rows: map[string]*rejected{}, released: map[string]*released{},
+		releaseRows: newRowset(e.found.check(checkReleases), a.seed, table{
+			name: releasesTable, keys: texts("topic", "partition", "kafka_offset"),
+			values: texts("recorded_at", "of_topic", "of_partition", "of_offset", "released_by"),
+			where:  "generation = $1", arguments: []any{e.generation},
+		}),
+	}
+	q.recordRows = newRowset(e.found.check(checkQuarantine), a.seed, q.recordsTable())
+	return q
 }
+
+func (q *quarantine) close() error { return nil }
 
 func (q *quarantine) wants(record *eventlog.Record) bool {
 	return record.Rejected != nil || record.Release != nil
@@ -63,15 +80,40 @@ func rejectedKey(at eventlog.Position) string {
 	return keyOf(at.Topic, strconv.Itoa(int(at.Partition)), strconv.FormatInt(at.Offset, 10))
 }
 
-func (q *quarantine) fold(record *eventlog.Record, _ *slot) {
-	if release := record.Release; release != nil {
-		q.released[rejectedKey(record.Position)] = &released{values: []string{
-			timestamp(record.RecordedAt), release.Of.Topic, strconv.Itoa(int(release.Of.Partition)),
-			strconv.FormatInt(release.Of.Offset, 10), release.By,
-		}}
-		return
+func (q *quarantine) fold(record *eventlog.Record) error {
+	key := rejectedKey(record.Position)
+	if record.Release != nil {
+		q.releaseRows.expect(key, expectReleased(record).values)
+		return nil
 	}
-	q.rows[rejectedKey(record.Position)] = expectRejected(record)
+	at := record.Position
+	at.Topic = strings.Clone(at.Topic)
+	q.refused.add(at)
+	q.expect(key, expectRejected(record))
+	return nil
+}
+
+func (q *quarantine) expect(key string, row *rejected) {
+	q.recordRows.expect(key, append(row.values, row.headers))
+}
+
+func (q *quarantine) again(record *eventlog.Record) {
+	key := rejectedKey(record.Position)
+	switch {
+	case record.Release != nil && q.releaseRows.holds(key):
+		q.released[key] = expectReleased(record)
+	case record.Release == nil && q.recordRows.holds(key):
+		q.rows[key] = expectRejected(record)
+	}
+}
+
+// expectReleased is the row of a record that was published again.
+func expectReleased(record *eventlog.Record) *released {
+	of := record.Release.Of
+	return &released{values: []string{
+		timestamp(record.RecordedAt), strings.Clone(of.Topic), strconv.Itoa(int(of.Partition)), strconv.FormatInt(of.Offset, 10),
+		strings.Clone(record.Release.By),
+	}}
 }
 
 // expectRejected is the row of a refused record.
@@ -94,83 +136,126 @@ func (q *quarantine) touches(traces []string, record *eventlog.Record) []string 
 	return append(traces, traceRow(table, rejectedKey(record.Position)))
 }
 
-func (q *quarantine) compare(ctx context.Context, s *snapshot) error {
-	if err := q.expectOutdated(ctx, s); err != nil {
+func (q *quarantine) tally(ctx context.Context, s *snapshot) error {
+	if err := q.recordRows.read(ctx, s); err != nil {
 		return err
 	}
-	if err := q.compareRecords(ctx, s); err != nil {
+	if err := q.expectValid(ctx, s); err != nil {
 		return err
 	}
-	c := q.examination.found.check(checkReleases)
-	t := table{
-		name: releasesTable, keys: texts("topic", "partition", "kafka_offset"),
-		values: texts("recorded_at", "of_topic", "of_partition", "of_offset", "released_by"),
-		where:  "generation = $1", arguments: []any{q.examination.generation},
-	}
-	return compare(ctx, s, c, t, rowsOf(q.released))
+	return q.releaseRows.read(ctx, s)
 }
 
-// expectOutdated expects the rows of records that are valid events to this version, but were refused by an earlier one: all of
-// them is held against the log but the reason, which was that version's.
-func (q *quarantine) expectOutdated(ctx context.Context, s *snapshot) error {
-	var positions []eventlog.Position
-	var said [][4]string
-	sql := `SELECT topic, "partition", kafka_offset, reason, path, message, encode(sha256(payload), 'hex') FROM ` + quarantineView
-	err := s.stream(ctx, quarantineView, sql, nil, func(cells [][]byte) error {
-		if _, ok := q.rows[keyOf(string(cells[0]), string(cells[1]), string(cells[2]))]; ok {
-			return nil
-		}
-		at, err := eventlog.ParsePosition(string(cells[0]) + "/" + string(cells[1]) + "@" + string(cells[2]))
-		if err == nil && at.Offset < q.examination.next[at.TopicPartition()] {
-			positions = append(positions, at)
-			said = append(said, [4]string{string(cells[3]), string(cells[4]), string(cells[5]), string(orNull(cells[6]))})
-		}
-		return nil
-	})
-	if err != nil || len(positions) == 0 {
+func (q *quarantine) suspect() bool {
+	records, releases := q.recordRows.suspect(), q.releaseRows.suspect()
+	return records || releases
+}
+
+func (q *quarantine) detail(ctx context.Context, s *snapshot) error {
+	// Once more, now that it is known which of them are compared one by one.
+	if err := q.expectValid(ctx, s); err != nil {
 		return err
 	}
+	if err := q.recordRows.detail(ctx, s, rowsOf(q.rows)); err != nil {
+		return err
+	}
+	return q.releaseRows.detail(ctx, s, rowsOf(q.released))
+}
+
+// doubted is a row of a record that is a valid event to this version: an earlier one refused it.
+type doubted struct {
+	at                            eventlog.Position
+	reason, path, message, hashed string
+}
+
+// doubtedAtOnce is how many are looked up together.
+const doubtedAtOnce = 500
+
+// expectValid expects the rows of records that are valid events to this version, but were refused by an earlier one: all of
+// them is held against the log but the reason, which was that version's.
+func (q *quarantine) expectValid(ctx context.Context, s *snapshot) error {
 	lookup, err := eventlog.NewLookup(q.kafka)
 	if err != nil {
 		return err
 	}
 	defer lookup.Close()
-	records, err := lookup.Raw(ctx, positions)
+	var rows []doubted
+	sql := `SELECT topic, "partition", kafka_offset, reason, path, message, encode(sha256(payload), 'hex') FROM ` + quarantineView
+	err = s.stream(ctx, quarantineView, sql, nil, func(cells [][]byte) error {
+		at, err := eventlog.ParsePosition(string(cells[0]) + "/" + string(cells[1]) + "@" + string(cells[2]))
+		if err != nil || at.Offset >= q.examination.next[at.TopicPartition()] || q.refused.has(at) {
+			return nil
+		}
+		rows = append(rows, doubted{at, string(cells[3]), string(cells[4]), string(cells[5]), string(orNull(cells[6]))})
+		if len(rows) < doubtedAtOnce {
+			return nil
+		}
+		defer func() { rows = rows[:0] }()
+		return q.lookUp(ctx, lookup, rows)
+	})
+	if err != nil {
+		return err
+	}
+	return q.lookUp(ctx, lookup, rows)
+}
+
+// lookUp expects the rows whose records are in the log.
+func (q *quarantine) lookUp(ctx context.Context, lookup *eventlog.Lookup, rows []doubted) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	at := make([]eventlog.Position, len(rows))
+	for i := range rows {
+		at[i] = rows[i].at
+	}
+	records, err := lookup.Raw(ctx, at)
 	if err != nil {
 		return err
 	}
 	for i, record := range records {
-		if record == nil || hashed(record.Rejected.Payload) != said[i][3] {
+		if record == nil || hashed(record.Rejected.Payload) != rows[i].hashed {
 			continue // the row is of no record
 		}
-		record.Rejected.Invalid = ledger.Invalid{Code: ledger.Code(said[i][0]), Path: said[i][1], Message: said[i][2]}
-		q.rows[rejectedKey(positions[i])] = expectRejected(record)
-		q.examination.outdated++
+		record.Rejected.Invalid = ledger.Invalid{Code: ledger.Code(rows[i].reason), Path: rows[i].path, Message: rows[i].message}
+		key := rejectedKey(at[i])
+		switch {
+		case q.recordRows.held == nil:
+			if q.outdated.add(at[i]) { // A second row would be one too many.
+				q.examination.outdated++
+				q.expect(key, expectRejected(record))
+			}
+		case q.recordRows.holds(key):
+			q.rows[key] = expectRejected(record)
+		}
 	}
 	return nil
 }
 
-func (q *quarantine) compareRecords(ctx context.Context, s *snapshot) error {
-	found := &q.examination.found
-	c, past := found.check(checkQuarantine), found.check(checkPast)
+// recordsTable is books.quarantine.
+func (q *quarantine) recordsTable() table {
 	t := table{
 		name: quarantineView, keys: texts("topic", "partition", "kafka_offset"),
 		values: append(texts("ledger", "reason", "path", "message", "event_id", "recorded_at"),
 			column{"key", asHash}, column{"payload", asHash}),
 		others: texts("headers"),
 	}
-	t.each = func(cells [][]byte) {
+	t.extra = func(others [][]byte) string { return storedHeaders(others[0]) }
+	past := q.examination.found.check(checkPast)
+	t.first = func(cells [][]byte) {
 		key := keyOf(string(cells[0]), string(cells[1]), string(cells[2]))
 		if at, err := eventlog.ParsePosition(string(cells[0]) + "/" + string(cells[1]) + "@" + string(cells[2])); err == nil {
 			q.examination.isPast(past, quarantineView, shownKey(key), at)
 		}
+	}
+	t.each = func(cells [][]byte) {
+		key := keyOf(string(cells[0]), string(cells[1]), string(cells[2]))
 		if row, ok := q.rows[key]; ok && storedHeaders(cells[11]) != row.headers {
 			d := t.difference(KindDifferent, key)
 			d.Column, d.Want, d.Got = "headers", "the record's headers", string(cells[11])
-			c.differs(d)
+			q.recordRows.check.differs(d)
 		}
 	}
-	return compare(ctx, s, c, t, rowsOf(q.rows))
+	return t
 }
 
 // text is s as it can be read: bytes that are no UTF-8 as U+FFFD, NUL as its symbol.

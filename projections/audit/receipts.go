@@ -3,10 +3,9 @@ package audit
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"hash/maphash"
+	"iter"
 	"strings"
-
-	"github.com/google/uuid"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -28,17 +27,53 @@ const (
 // receipts is the reference of payments, receipts and refunds.
 type receipts struct {
 	examination *examination
+	seed        maphash.Seed
 	words       words
-	payments    map[string]*payment // By ledger and payment.
-	refunds     map[string]*refund  // By ledger, payment and refund.
 	digester    digester
+	// groups have what is said of payments and refunds, payment of the one at hand, refund likewise.
+	groups                               *groups
+	payment                              *payment
+	refund                               *refund
+	paymentRows, receiptRows, refundRows *rowset
+	movementRows                         *rowset
+	// payments by ledger and payment, refunds by these and refund, and movements by event are those that are compared one by one.
+	payments  map[string]*payment
+	refunds   map[string]*refund
+	movements map[string]*movementRow
 }
 
+// The first byte of a key says what it is of.
+const (
+	ofPayment = "p"
+	ofRefund  = "r"
+)
+
 func newReceipts(a *Auditor, e *examination) model {
-	e.ids = &identities{}
+	e.ids = newIdentities(a.seed)
 	e.found.expect(checkProgress, checkPast, checkIdentities, checkPayments, checkReceipts, checkRefunds, checkMovements)
-	return &receipts{e, words{}, map[string]*payment{}, map[string]*refund{}, digester{seed: a.seed}}
+	r := &receipts{
+		examination: e, seed: a.seed, words: words{}, digester: digester{seed: a.seed}, groups: newGroups(a.seed, a.memory.half()),
+		payments: map[string]*payment{}, refunds: map[string]*refund{}, movements: map[string]*movementRow{},
+		paymentRows: newRowset(e.found.check(checkPayments), a.seed, table{
+			name: paymentsView, keys: texts("ledger", "payment_id"),
+			values: append(texts("state", "merchant_id", "user_id", "provider", "payment_type", "asset_code", "receipt_id",
+				"transaction_id", "started_at", "posted_at", "updated_at"), amounts("amount", "refunded", "disputed")...),
+		}),
+		refundRows: newRowset(e.found.check(checkRefunds), a.seed, table{
+			name: refundsView, keys: texts("ledger", "payment_id", "refund_id"),
+			values: append(texts("state", "merchant_id", "asset_code", "reason", "occurred_at"), amounts("amount", "fee_returned")...),
+		}),
+		movementRows: newRowset(e.found.check(checkMovements), a.seed, table{
+			name: movementsTable, keys: texts("event_id"), values: texts("kind", "ledger", "payment_id", "provider", "reference"),
+			where: "generation = $1", arguments: []any{e.generation},
+			trace: func(key string) string { return "event " + key },
+		}),
+	}
+	r.receiptRows = newRowset(e.found.check(checkReceipts), a.seed, r.receiptsTable())
+	return r
 }
+
+func (r *receipts) close() error { return r.groups.sorter.Close() }
 
 func (r *receipts) wants(record *eventlog.Record) bool {
 	return record.Event != nil && strings.HasPrefix(string(record.Event.Type), "tributary.payment.")
@@ -56,10 +91,33 @@ func (r *receipts) keys(event *ledger.Event) (payment, refund string) {
 	return payment, refund
 }
 
-func (r *receipts) fold(record *eventlog.Record, s *slot) {
+func (r *receipts) fold(record *eventlog.Record) error {
+	heard := r.words.hear(record.Event)
+	for key, of := range r.each(record.Event) {
+		if err := r.groups.add(of+key, heard.append); err != nil {
+			return err
+		}
+	}
+	if key, cells := movement(record.Event, &heard); cells != nil {
+		r.movementRows.expect(key, cells)
+	}
+	return nil
+}
+
+// each are the keys of what an event is about, and what that is.
+func (r *receipts) each(event *ledger.Event) iter.Seq2[string, string] {
+	payment, refund := r.keys(event)
+	return func(yield func(string, string) bool) {
+		if payment == "" || yield(payment, ofPayment) {
+			_ = refund == "" || yield(refund, ofRefund)
+		}
+	}
+}
+
+func (r *receipts) again(record *eventlog.Record) {
 	heard := r.words.hear(record.Event)
 	paymentKey, refundKey := r.keys(record.Event)
-	if paymentKey != "" {
+	if paymentKey != "" && (r.paymentRows.holds(paymentKey) || r.receiptRows.holds(paymentKey)) {
 		p, ok := r.payments[paymentKey]
 		if !ok {
 			p = &payment{}
@@ -67,7 +125,7 @@ func (r *receipts) fold(record *eventlog.Record, s *slot) {
 		}
 		p.hear(heard)
 	}
-	if refundKey != "" {
+	if refundKey != "" && r.refundRows.holds(refundKey) {
 		f, ok := r.refunds[refundKey]
 		if !ok {
 			f = &refund{}
@@ -75,13 +133,32 @@ func (r *receipts) fold(record *eventlog.Record, s *slot) {
 		}
 		f.facts = f.facts.hear(heard, heard.kind)
 	}
-	if kind, reference := movement(record.Event.Data); kind != "" {
-		s.digest += r.movement(kind, record.Event.Ledger, record.Event.Subject, heard.provider, reference)
+	if key, cells := movement(record.Event, &heard); cells != nil && r.movementRows.holds(key) {
+		r.movements[key] = &movementRow{values: cells}
 	}
 }
 
-// movement is the kind of movement that an event is, and by what its provider knows it.
-func movement(data ledger.Data) (kind, reference string) {
+// movementRow is a row of receipts.movements.
+type movementRow struct {
+	met
+
+	values []string
+}
+
+func (m *movementRow) cells() []string { return m.values }
+
+// movement is the row of an event that moved money, nil of any other: which kind, of what, and by what its provider knows it.
+func movement(event *ledger.Event, heard *said) (key string, cells []string) {
+	kind, reference := movementKind(event.Data)
+	if kind == "" {
+		return "", nil
+	}
+	return event.ID.String(), []string{
+		kind, strings.Clone(event.Ledger), strings.Clone(event.Subject), heard.provider, strings.Clone(reference),
+	}
+}
+
+func movementKind(data ledger.Data) (kind, reference string) {
 	switch d := data.(type) {
 	case *eventsv1.PaymentPosted:
 		return "1", d.GetTransactionId()
@@ -94,72 +171,108 @@ func movement(data ledger.Data) (kind, reference string) {
 	}
 }
 
-func (r *receipts) movement(cells ...string) uint64 {
-	for _, cell := range cells {
-		r.digester.text(cell)
-	}
-	return r.digester.sum()
-}
-
 func (r *receipts) touches(traces []string, record *eventlog.Record) []string {
 	payment, refund := r.keys(record.Event)
 	return append(traces, traceRow(paymentsView, payment), traceRow(receiptsView, payment), traceRow(refundsView, refund))
 }
 
-func (r *receipts) compare(ctx context.Context, s *snapshot) error {
-	found := &r.examination.found
-	payments := table{
-		name: paymentsView, keys: texts("ledger", "payment_id"),
-		values: append(texts("state", "merchant_id", "user_id", "provider", "payment_type", "asset_code", "receipt_id",
-			"transaction_id", "started_at", "posted_at", "updated_at"), amounts("amount", "refunded", "disputed")...),
-	}
-	if err := compare(ctx, s, found.check(checkPayments), payments, rowsOf(r.payments)); err != nil {
+func (r *receipts) tally(ctx context.Context, s *snapshot) error {
+	r.payment, r.refund = &payment{}, &refund{}
+	if err := r.groups.each(r.hear, r.expect); err != nil {
 		return err
 	}
-	if err := r.compareReceipts(ctx, s); err != nil {
-		return err
+	for _, rows := range r.all() {
+		if err := rows.read(ctx, s); err != nil {
+			return err
+		}
 	}
-	refunds := table{
-		name: refundsView, keys: texts("ledger", "payment_id", "refund_id"),
-		values: append(texts("state", "merchant_id", "asset_code", "reason", "occurred_at"), amounts("amount", "fee_returned")...),
-	}
-	if err := compare(ctx, s, found.check(checkRefunds), refunds, rowsOf(r.refunds)); err != nil {
-		return err
-	}
-	return r.compareMovements(ctx, s)
+	return nil
 }
 
-// compareReceipts finds the posted payments, and compares their lines by meaning: the table has them as JSON.
-func (r *receipts) compareReceipts(ctx context.Context, s *snapshot) error {
-	c := r.examination.found.check(checkReceipts)
+func (r *receipts) all() []*rowset {
+	return []*rowset{r.paymentRows, r.receiptRows, r.refundRows, r.movementRows}
+}
+
+func (r *receipts) hear(key string, from *reader) {
+	heard := r.words.said(from)
+	if strings.HasPrefix(key, ofPayment) {
+		r.payment.hear(heard)
+	} else {
+		r.refund.facts = r.refund.facts.hear(heard, heard.kind)
+	}
+}
+
+// expect makes the rows of a payment or of a refund of which all was heard.
+func (r *receipts) expect(key string) {
+	if key, ok := strings.CutPrefix(key, ofRefund); ok {
+		r.refundRows.expect(key, r.refund.cells())
+		r.refund = &refund{}
+		return
+	}
+	key = strings.TrimPrefix(key, ofPayment)
+	r.paymentRows.expect(key, r.payment.cells())
+	if posted := r.payment.facts.of(ledger.TypePaymentPosted); posted != nil {
+		r.receiptRows.expect(key, append(receipt{r.payment}.cells(), posted.lines))
+	}
+	r.payment = &payment{}
+}
+
+func (r *receipts) suspect() bool {
+	found := false
+	for _, rows := range r.all() {
+		found = rows.suspect() || found
+	}
+	return found
+}
+
+func (r *receipts) detail(ctx context.Context, s *snapshot) error {
+	for i, want := range []rows{rowsOf(r.payments), r.posted(), rowsOf(r.refunds), rowsOf(r.movements)} {
+		if err := r.all()[i].detail(ctx, s, want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// posted are the payments that have a receipt.
+func (r *receipts) posted() rows {
+	return rows{
+		find: func(key []byte) (expected, bool) {
+			p, ok := r.payments[string(key)]
+			return receipt{p}, ok && p.facts.of(ledger.TypePaymentPosted) != nil
+		},
+		all: func(yield func(string, expected) bool) {
+			for key, p := range r.payments {
+				if p.facts.of(ledger.TypePaymentPosted) != nil && !yield(key, receipt{p}) {
+					return
+				}
+			}
+		},
+	}
+}
+
+// receiptsTable has the posted payments. Their lines are compared by meaning: the table has them as JSON.
+func (r *receipts) receiptsTable() table {
 	t := table{
 		name: receiptsView, keys: texts("ledger", "payment_id"),
 		values: append(texts("receipt_id", "user_id", "merchant_id", "provider", "payment_type", "asset_code", "issued_at",
 			"updated_at", "version"), amounts("amount", "fee", "refunded")...),
 		others: texts("lines"),
 	}
-	find := func(key []byte) (expected, bool) {
-		p, ok := r.payments[string(key)]
-		return receipt{p}, ok && p.facts.of(ledger.TypePaymentPosted) != nil
-	}
+	t.extra = func(others [][]byte) string { return storedLines(others[0]) }
 	t.each = func(cells [][]byte) {
 		key, lines := keyOf(string(cells[0]), string(cells[1])), cells[len(cells)-1]
-		if _, ok := find([]byte(key)); !ok {
+		p, ok := r.payments[key]
+		if !ok {
 			return
 		}
-		if posted := r.payments[key].facts.of(ledger.TypePaymentPosted); storedLines(lines) != posted.lines {
+		if posted := p.facts.of(ledger.TypePaymentPosted); posted != nil && storedLines(lines) != posted.lines {
 			d := t.difference(KindDifferent, key)
 			d.Column, d.Want, d.Got = "lines", "the lines of the event at "+timestamp(posted.at), shown(string(orNull(lines)))
-			c.differs(d)
+			r.receiptRows.check.differs(d)
 		}
 	}
-	return compare(ctx, s, c, t, rows{find: find, all: func(yield func(string, expected) bool) {
-		for key, p := range r.payments {
-			if p.facts.of(ledger.TypePaymentPosted) != nil && !yield(key, receipt{p}) {
-				return
-			}
-		}
-	}})
+	return t
 }
 
 // storedLines is hashedLines of the table's JSON.
@@ -185,40 +298,4 @@ func storedLines(document []byte) string {
 		lines[i] = &eventsv1.Line{Sku: l.SKU, Description: l.Description, Quantity: l.Quantity, UnitPrice: price}
 	}
 	return hashedLines(lines)
-}
-
-// compareMovements holds the table that lists repeated transactions and orphans against the events, by digests.
-func (r *receipts) compareMovements(ctx context.Context, s *snapshot) error {
-	c := r.examination.found.check(checkMovements)
-	err := s.stream(ctx, movementsTable, `SELECT event_id, kind, ledger, payment_id, provider, reference
-		FROM receipts.movements WHERE generation = $1`, []any{r.examination.generation}, func(row [][]byte) error {
-		c.compared++
-		c.findings.rows++
-		id, err := uuid.ParseBytes(row[0])
-		if err != nil {
-			return fmt.Errorf("an event id: %w", err)
-		}
-		event := r.examination.ids.find(id)
-		if event == nil {
-			c.differs(Difference{Kind: KindExtra, Table: movementsTable, Key: id.String()})
-			return nil
-		}
-		for _, cell := range row[1:] {
-			r.digester.bytes(cell)
-		}
-		event.digest -= r.digester.sum()
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for id, at := range r.examination.ids.index {
-		if r.examination.ids.slots[at].digest != 0 {
-			c.differs(Difference{
-				Kind: KindDifferent, Table: movementsTable, Key: id.String(), Want: "a row for an event that moved money, else none",
-				trace: traceID(id),
-			})
-		}
-	}
-	return nil
 }

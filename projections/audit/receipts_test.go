@@ -109,7 +109,7 @@ func TestChangedReceiptsAreFound(t *testing.T) {
 		},
 		"movement": {
 			`UPDATE receipts.movements SET reference = 'x' WHERE event_id = '` + numbered(1).String() + `'`,
-			[]where{{movementsCheck, "receipts.movements", numbered(1).String(), "", audit.KindDifferent}},
+			[]where{{movementsCheck, "receipts.movements", numbered(1).String(), "reference", audit.KindDifferent}},
 		},
 		"identity": {
 			`DELETE FROM receipts.identity WHERE event_id = '` + numbered(5).String() + `'`,

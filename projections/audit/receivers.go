@@ -2,6 +2,7 @@ package audit
 
 import (
 	"context"
+	"encoding/binary"
 	"iter"
 	"strconv"
 	"strings"
@@ -24,14 +25,39 @@ const (
 type receivers struct {
 	examination *examination
 	words       words
-	receivers   map[string]*receiver // By ledger and receiver.
+	// groups have what is said of receivers and the payments to them, receiver of the one at hand.
+	groups                                  *groups
+	receiver                                *receiver
+	receiverRows, paymentRows, decisionRows *rowset
+	receivers                               map[string]*receiver // By ledger and receiver: those that are compared one by one.
 }
 
-func newReceivers(_ *Auditor, e *examination) model {
-	e.ids = &identities{}
+func newReceivers(a *Auditor, e *examination) model {
+	e.ids = newIdentities(a.seed)
 	e.found.expect(checkProgress, checkPast, checkIdentities, checkReceivers, checkReceiverPayments, checkDecisions)
-	return &receivers{e, words{}, map[string]*receiver{}}
+	keys := texts("ledger", "receiver_id", "txid", "vout")
+	r := &receivers{
+		examination: e, words: words{}, groups: newGroups(a.seed, a.memory.half()), receivers: map[string]*receiver{},
+		receiverRows: newRowset(e.found.check(checkReceivers), a.seed, table{
+			name: receiversView, keys: texts("ledger", "receiver_id"),
+			values: append(texts("state", "merchant_id", "chain", "address", "asset_code", "fiat_code", "callback_url",
+				"expires_at", "created_at", "updated_at"), amounts("amount_due", "pending", "confirmed", "amount_fiat", "base_fiat")...),
+		}),
+		paymentRows: newRowset(e.found.check(checkReceiverPayments), a.seed, table{
+			name: receiverPaymentsView, keys: keys,
+			values: append(texts("state", "asset_code", "instant_locked", "detected_at", "confirmed_at", "late"), amounts("amount")...),
+		}),
+		decisionRows: newRowset(e.found.check(checkDecisions), a.seed, table{
+			name: receiverPaymentsTable, keys: keys, values: texts("event_id"),
+			where: "generation = $1", arguments: []any{e.generation},
+		}),
+	}
+	const receiverKeys = 2
+	r.paymentRows.together, r.decisionRows.together = receiverKeys, receiverKeys
+	return r
 }
+
+func (r *receivers) close() error { return r.groups.sorter.Close() }
 
 func (r *receivers) wants(record *eventlog.Record) bool {
 	return record.Event != nil && strings.HasPrefix(string(record.Event.Type), "tributary.receiver.")
@@ -49,11 +75,44 @@ func outputOf(data ledger.Data) (txid string, vout uint32, ok bool) {
 	return d.GetTxid(), d.GetVout(), true
 }
 
-func (r *receivers) fold(record *eventlog.Record, _ *slot) {
+func (r *receivers) fold(record *eventlog.Record) error {
+	event := record.Event
+	return r.groups.add(keyOf(event.Ledger, event.Subject), func(buf []byte) []byte {
+		buf = r.words.tell(event).append(appendText(buf, string(event.Type)))
+		if txid, vout, ok := outputOf(event.Data); ok {
+			buf = binary.AppendUvarint(appendText(append(buf, 1), txid), uint64(vout))
+		}
+		return buf
+	})
+}
+
+// hear takes what fold wrote.
+func (r *receivers) hear(_ string, from *reader) {
+	kind, heard := ledger.Type(r.words.keepBytes(from.bytes())), r.words.told(from)
+	r.receiver.hear(kind, heard)
+	if len(from.rest) > 0 && from.flag() {
+		r.receiver.output(from.text(), uint32(from.uvarint())).hear(kind, heard) //nolint:gosec // It was one.
+	}
+}
+
+// expect makes the rows of a receiver of which all was heard.
+func (r *receivers) expect(key string) {
+	r.receiverRows.expect(key, r.receiver.cells())
+	for output, o := range r.receiver.outputs {
+		r.paymentRows.expect(keyOf(key, output), o.cells())
+		r.decisionRows.expect(keyOf(key, output), decision{o}.cells())
+	}
+	r.receiver = newReceiver()
+}
+
+func (r *receivers) again(record *eventlog.Record) {
 	event := record.Event
 	key := keyOf(event.Ledger, event.Subject)
 	to, ok := r.receivers[key]
 	if !ok {
+		if !r.receiverRows.holds(key) && !r.paymentRows.holds(key) && !r.decisionRows.holds(key) {
+			return
+		}
 		to = newReceiver()
 		r.receivers[key] = to
 	}
@@ -74,30 +133,40 @@ func (r *receivers) touches(traces []string, record *eventlog.Record) []string {
 	return traces
 }
 
-func (r *receivers) compare(ctx context.Context, s *snapshot) error {
-	found := &r.examination.found
-	all := table{
-		name: receiversView, keys: texts("ledger", "receiver_id"),
-		values: append(texts("state", "merchant_id", "chain", "address", "asset_code", "fiat_code", "callback_url",
-			"expires_at", "created_at", "updated_at"), amounts("amount_due", "pending", "confirmed", "amount_fiat", "base_fiat")...),
-	}
-	if err := compare(ctx, s, found.check(checkReceivers), all, rowsOf(r.receivers)); err != nil {
+func (r *receivers) all() []*rowset {
+	return []*rowset{r.receiverRows, r.paymentRows, r.decisionRows}
+}
+
+func (r *receivers) tally(ctx context.Context, s *snapshot) error {
+	r.receiver = newReceiver()
+	if err := r.groups.each(r.hear, r.expect); err != nil {
 		return err
 	}
-	keys := texts("ledger", "receiver_id", "txid", "vout")
-	payments := table{
-		name: receiverPaymentsView, keys: keys,
-		values: append(texts("state", "asset_code", "instant_locked", "detected_at", "confirmed_at", "late"), amounts("amount")...),
+	for _, rows := range r.all() {
+		if err := rows.read(ctx, s); err != nil {
+			return err
+		}
 	}
-	rows := r.outputs(func(o *output) expected { return o })
-	if err := compare(ctx, s, found.check(checkReceiverPayments), payments, rows); err != nil {
-		return err
+	return nil
+}
+
+func (r *receivers) suspect() bool {
+	found := false
+	for _, rows := range r.all() {
+		found = rows.suspect() || found
 	}
-	decisions := table{
-		name: receiverPaymentsTable, keys: keys, values: texts("event_id"),
-		where: "generation = $1", arguments: []any{r.examination.generation},
+	return found
+}
+
+func (r *receivers) detail(ctx context.Context, s *snapshot) error {
+	for i, want := range []rows{
+		rowsOf(r.receivers), r.outputs(func(o *output) expected { return o }), r.outputs(func(o *output) expected { return decision{o} }),
+	} {
+		if err := r.all()[i].detail(ctx, s, want); err != nil {
+			return err
+		}
 	}
-	return compare(ctx, s, found.check(checkDecisions), decisions, r.outputs(func(o *output) expected { return decision{o} }))
+	return nil
 }
 
 // outputs are the payments to all receivers, each as a row.

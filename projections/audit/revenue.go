@@ -3,7 +3,11 @@ package audit
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
+	"math/big"
 	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -22,7 +26,7 @@ const (
 	checkLiveViews   = "views read the live generation"
 )
 
-// revenue is the reference of what came in.
+// revenue is the reference of what came in. Of each post it holds the latest title, some 300 bytes a post.
 type revenue struct {
 	*Auditor
 
@@ -30,11 +34,15 @@ type revenue struct {
 	warehouse   warehouse
 	rules       map[ledger.Type]revenueRule
 	digester    digester
-	quarters    quarters
-	posts       map[string]*post // By ledger, site and post.
-	// suspected are the events whose rows differ; expected their rows, by key.
-	suspected suspects
-	expected  map[string]*revenueRow
+	rows        *rowset
+	// sums hold the takings of each quarter of an hour, by what the aggregate groups by.
+	sums  *sumsTally
+	posts map[string]*post // By ledger, site and post.
+	key   []byte
+	// expected are rows, by key, and quarters takings that are compared one by one; those of heldSums.
+	expected map[string]*revenueRow
+	quarters quarters
+	heldSums suspects
 	// aggregated says that there is something for the aggregates to answer, lacking which of them some part lacks.
 	aggregated bool
 	lacking    map[string]bool
@@ -43,14 +51,20 @@ type revenue struct {
 func newRevenue(a *Auditor, e *examination) model {
 	r := &revenue{
 		Auditor: a, examination: e, warehouse: warehouse{a.clickhouse}, rules: revenueRules(), digester: digester{seed: a.seed},
-		quarters: newQuarters(), posts: map[string]*post{}, suspected: suspects{}, expected: map[string]*revenueRow{},
+		sums: newSumsTally(takingsColumns), quarters: newQuarters(), posts: map[string]*post{}, expected: map[string]*revenueRow{},
 	}
-	e.ids, e.claims = &identities{}, true
+	e.ids, e.claims = newIdentities(a.seed), true
 	e.aside = func(record *eventlog.Record) bool { return record.Event.Type == ledger.TypePostPublished }
 	e.found.expect(checkProgress, checkIdentities, checkRevenueRows, checkAhead, checkQuarters, checkExtents, checkAggregates,
 		checkTitles, checkLiveViews)
+	r.rows = newRowset(e.found.check(checkRevenueRows), a.seed, table{
+		name: r.table(), keys: revenueKeys(), values: revenueValues(),
+		trace: func(key string) string { return "event " + key[strings.LastIndex(key, separator)+1:] },
+	})
 	return r
 }
+
+func (r *revenue) close() error { return nil }
 
 func (r *revenue) wants(record *eventlog.Record) bool {
 	if record.Event == nil {
@@ -62,14 +76,39 @@ func (r *revenue) wants(record *eventlog.Record) bool {
 	return record.Event.Type == ledger.TypePostPublished
 }
 
-func (r *revenue) fold(record *eventlog.Record, s *slot) {
+func (r *revenue) fold(record *eventlog.Record) error {
 	if d, ok := record.Event.Data.(*eventsv1.PostPublished); ok {
 		r.hearOf(record.Event, d)
-		return
+		return nil
 	}
 	e, _ := r.earning(record.Event)
-	s.digest += r.digester.cells(revenueKey(record), e.values(record))
-	r.quarters.add(record.Event, &e)
+	r.rows.tally.expect(r.bucketOf(record.Event.ID), r.digester.cells(revenueKey(record), e.values(record)))
+	r.key = quarterKey(r.key[:0], e.series(record.Event.Ledger), quarterOf(record.Event.Time))
+	for column, amount := range []*big.Int{e.gross, e.fees, e.refunds, big.NewInt(1)} {
+		r.sums.expect(r.key, column, amount)
+	}
+	return nil
+}
+
+// bucketOf is that of the row of an event.
+func (r *revenue) bucketOf(id uuid.UUID) int { return bucketOf(maphash.Bytes(r.seed, id[:])) }
+
+func (r *revenue) again(record *eventlog.Record) {
+	e, ok := r.earning(record.Event)
+	if !ok {
+		return
+	}
+	if r.rows.held[r.bucketOf(record.Event.ID)] {
+		values := e.values(record)
+		for i := range values {
+			values[i] = strings.Clone(values[i])
+		}
+		r.expected[keyOf(revenueKey(record)...)] = &revenueRow{values: values}
+	}
+	series, start := e.series(record.Event.Ledger), quarterOf(record.Event.Time)
+	if r.sums.holds(r.heldSums, string(quarterKey(nil, series, start))) {
+		r.quarters.add(series, start, &e)
+	}
 }
 
 func (r *revenue) touches(traces []string, record *eventlog.Record) []string {
@@ -85,15 +124,29 @@ func (r *revenue) table() string {
 	return fmt.Sprintf("%s.events_g%d", revenueName, r.examination.generation)
 }
 
-func (r *revenue) compare(ctx context.Context, _ *snapshot) error {
+func (r *revenue) tally(ctx context.Context, _ *snapshot) error {
 	for _, part := range []func(context.Context) error{
-		r.compareRows, r.compareParts, r.compareQuarters, r.compareExtents, r.comparePosts, r.compareViews,
+		r.tallyRows, r.compareParts, r.tallyQuarters, r.compareExtents, r.comparePosts, r.compareViews,
 	} {
 		if err := part(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (r *revenue) suspect() bool {
+	var more int64
+	r.heldSums, more = r.sums.suspects()
+	r.examination.found.check(checkQuarters).more(more)
+	return r.rows.suspect() || len(r.heldSums) > 0
+}
+
+func (r *revenue) detail(ctx context.Context, _ *snapshot) error {
+	if err := r.detailRows(ctx); err != nil {
+		return err
+	}
+	return r.detailQuarters(ctx)
 }
 
 // in is the condition for rows that are in by the offsets in Postgres. Rows are put in before these move, so there may be more.

@@ -1,10 +1,10 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"strconv"
-	"strings"
 
 	"github.com/google/uuid"
 
@@ -20,88 +20,68 @@ type revenueRow struct {
 
 func (r *revenueRow) cells() []string { return r.values }
 
-func (r *revenue) suspects() suspects { return r.suspected }
-
-func (r *revenue) again(record *eventlog.Record) {
-	e, ok := r.earning(record.Event)
-	if !ok {
-		return
-	}
-	values := e.values(record)
-	for i := range values {
-		values[i] = strings.Clone(values[i])
-	}
-	r.expected[keyOf(revenueKey(record)...)] = &revenueRow{values: values}
-}
-
-// compareRows takes the digests of the table's rows from those of the log's, and suspects each event whose digest does not
-// come to zero.
-func (r *revenue) compareRows(ctx context.Context) error {
-	e := r.examination
-	c := e.found.check(checkRevenueRows)
-	t := table{name: r.table(), keys: revenueKeys(), values: revenueValues()}
-	err := r.warehouse.stream(ctx, t.name, t.sql(), nil, func(row [][]byte) error {
+// tallyRows adds the table's rows up, but for those that are in ahead of the offsets.
+func (r *revenue) tallyRows(ctx context.Context) error {
+	e, c := r.examination, r.rows.check
+	ahead := e.found.check(checkAhead)
+	e.ids.due.each(func(eventlog.Position) bool { ahead.compared++; return true })
+	err := r.warehouse.stream(ctx, r.rows.name, r.rows.sql(), nil, func(row [][]byte) error {
 		c.compared++
 		e.found.rows++
 		id, at, err := revenuePlace(row)
 		if err != nil {
 			return err
 		}
-		event := e.ids.find(id)
 		if at.Offset >= e.next[at.TopicPartition()] {
-			if event != nil && event.at == at {
-				event.folded = true
-			}
-			return nil
-		}
-		if event == nil {
-			r.suspected.add(c, id)
+			e.ids.due.remove(at)
 		} else {
-			event.digest -= r.digester.row(row)
+			r.rows.tally.meet(r.bucketOf(id), r.digester.row(row))
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	r.suspectRows(c, t.name)
 	r.compareAccepted()
-	return nil
+	return r.nameDue(ctx, ahead)
 }
 
-// suspectRows judges each event, now that all rows are read.
-func (r *revenue) suspectRows(c *check, table string) {
-	ahead := r.examination.found.check(checkAhead)
-	for id, at := range r.examination.ids.index {
-		s := &r.examination.ids.slots[at]
-		if s.digest != 0 {
-			r.suspected.add(c, id)
+// nameDue names the events that should be in ahead of the offsets, and are not.
+func (r *revenue) nameDue(ctx context.Context, c *check) error {
+	var absent []eventlog.Position
+	r.examination.ids.due.each(func(at eventlog.Position) bool {
+		if len(absent) < MaxDifferences {
+			absent = append(absent, at)
+		} else {
+			c.more(1)
 		}
-		if !s.due {
-			continue
-		}
-		ahead.compared++
-		if !s.folded {
-			ahead.differs(Difference{
-				Kind: KindMissing, Table: table, Key: id.String() + " at " + s.at.String(), trace: traceID(id),
-			})
-		}
+		return true
+	})
+	if len(absent) == 0 {
+		return nil
 	}
+	lookup, err := eventlog.NewLookup(r.kafka)
+	if err != nil {
+		return err
+	}
+	defer lookup.Close()
+	return lookup.Each(ctx, absent, func(i int, record *eventlog.Record) error {
+		d := Difference{Kind: KindMissing, Table: r.table(), Key: "an event at " + absent[i].String()}
+		if record != nil && record.Event != nil {
+			d.Key, d.trace = record.Event.ID.String()+" at "+absent[i].String(), traceID(record.Event.ID)
+		}
+		c.differs(d)
+		return nil
+	})
 }
 
 // compareAccepted holds how many rows of each partition there have to be, by the store's own account, against the log.
 func (r *revenue) compareAccepted() {
 	c := r.examination.found.check(checkExtents)
-	rows := map[eventlog.TopicPartition]int64{}
-	for i := range r.examination.ids.slots {
-		if s := &r.examination.ids.slots[i]; s.folded && !s.past {
-			rows[s.at.TopicPartition()]++
-		}
-	}
 	for p, at := range r.examination.progress {
 		c.compared++
 		c.same(Difference{Table: "tributary.progress", Key: p.String(), Column: "accepted"},
-			strconv.FormatInt(rows[p], 10), strconv.FormatInt(at.accepted, 10))
+			strconv.FormatInt(r.examination.accepted[p], 10), strconv.FormatInt(at.accepted, 10))
 	}
 }
 
@@ -115,29 +95,18 @@ func revenuePlace(row [][]byte) (uuid.UUID, eventlog.Position, error) {
 	return id, at, err
 }
 
-// detail reads the suspects' rows once more, to say what is wrong with them.
-func (r *revenue) detail(ctx context.Context, _ *snapshot) error {
-	ids := make([]string, 0, len(r.suspected))
-	for id := range r.suspected {
-		ids = append(ids, "'"+id.String()+"'")
+// detailRows reads the rows of events that differ once more, to say what is wrong with them.
+func (r *revenue) detailRows(ctx context.Context) error {
+	if len(r.rows.held) == 0 {
+		return nil
 	}
-	c := r.examination.found.check(checkRevenueRows)
-	failed, compared, read := c.failed, c.compared, c.findings.rows
-	t := table{
-		name: r.table(), keys: revenueKeys(), values: revenueValues(),
-		where: "toString(event_id) IN (" + strings.Join(ids, ", ") + ") AND " + r.in(),
-		trace: func(key string) string { return "event " + key[strings.LastIndex(key, separator)+1:] },
+	t := r.rows.table
+	t.where = r.in()
+	t.only = func(key []byte) bool {
+		id, err := uuid.ParseBytes(key[bytes.LastIndex(key, []byte(separator))+1:])
+		return err == nil && r.rows.held[r.bucketOf(id)]
 	}
-	if err := compare(ctx, r.warehouse, c, t, rowsOf(r.expected)); err != nil {
-		return err
-	}
-	c.compared, c.findings.rows = compared, read // They were counted before.
-	if c.failed == failed {
-		for id := range r.suspected {
-			c.differs(Difference{Kind: KindDifferent, Table: t.name, Key: id.String(), trace: traceID(id)})
-		}
-	}
-	return nil
+	return compareAgain(ctx, r.warehouse, r.rows.check, t, rowsOf(r.expected))
 }
 
 // cells is the digest of texts, as row is of a row.

@@ -26,16 +26,29 @@ type said struct {
 	lines                                        string // Their hash.
 }
 
+// mostWords is how many names are kept at a time.
+const mostWords = 50_000
+
 // words keeps one copy of names that many events say.
 type words map[string]string
 
 func (w words) keep(s string) string {
 	kept, ok := w[s]
 	if !ok {
+		if len(w) == mostWords {
+			clear(w)
+		}
 		kept = strings.Clone(s)
 		w[kept] = kept
 	}
 	return kept
+}
+
+func (w words) keepBytes(b []byte) string {
+	if kept, ok := w[string(b)]; ok {
+		return kept
+	}
+	return w.keep(string(b))
 }
 
 // hear takes down what an event of a payment says. It shares no memory with the event.

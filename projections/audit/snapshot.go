@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -17,7 +17,17 @@ import (
 )
 
 // snapshot is one state of the database: offsets, identities and tables that belong together.
-type snapshot struct{ tx pgx.Tx }
+type snapshot struct {
+	tx pgx.Tx
+	mu sync.Mutex
+}
+
+// alone calls fn while nobody else who asks for that reads: a transaction answers one question after the other.
+func (s *snapshot) alone(fn func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return fn()
+}
 
 // openSnapshot starts the transaction in which everything is read.
 func openSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
@@ -25,7 +35,7 @@ func openSnapshot(ctx context.Context, pool *pgxpool.Pool) (*snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &snapshot{tx}
+	s := &snapshot{tx: tx}
 	for _, setting := range []string{"timezone = 'UTC'", "datestyle = 'ISO'", "jit = off"} {
 		if _, err := tx.Exec(ctx, "SET LOCAL "+setting); err != nil {
 			s.close(ctx)
@@ -89,7 +99,8 @@ func (b built) pick(target Target) (generation int32, live bool, err error) {
 func (s *snapshot) generations(ctx context.Context) (map[string]built, error) {
 	rows, err := s.tx.Query(ctx, `
 		SELECT projection, coalesce(g.generation, l.generation) AS number, coalesce(g.generation, l.generation) IS NOT DISTINCT FROM l.generation
-		FROM tributary.generations g FULL JOIN tributary.live l USING (projection) ORDER BY number`)
+		FROM tributary.generations g FULL JOIN tributary.live l USING (projection)
+		WHERE g.state IS DISTINCT FROM 'dropping' ORDER BY number`)
 	if err != nil {
 		return nil, fmt.Errorf("read which generations there are (has `tributary migrate` run?): %w", err)
 	}
@@ -114,11 +125,7 @@ func (s *snapshot) generations(ctx context.Context) (map[string]built, error) {
 
 // show makes the views over a projection show a generation, as long as the snapshot lasts.
 func (s *snapshot) show(ctx context.Context, projection string, generation int32) error {
-	_, err := s.tx.Exec(ctx, "SELECT set_config($1, $2, true)", "tributary."+projection, strconv.Itoa(int(generation)))
-	if err != nil {
-		return fmt.Errorf("read generation %d of %s: %w", generation, projection, err)
-	}
-	return nil
+	return postgres.Show(ctx, s.tx, projection, generation)
 }
 
 // progress is how far a partition is in, and of which topic.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"hash/fnv"
 	"hash/maphash"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,47 +17,82 @@ const (
 	placesTable = "subjects.places"
 )
 
-// subjects is the reference of the index. The rows of a partition, of which there are as many as records, are compared by
-// their number and by the sum of a keyed hash of each: one that is missing, strange or twice changes it but once in 2^64.
+// subjects is the reference of the index: a row a record and name.
 type subjects struct {
 	examination *examination
 	seed        maphash.Seed
-	want, got   map[eventlog.TopicPartition]*digest
+	places      *rowset
+	buf         []byte
+	expected    map[string]*placeRow // Those that are compared one by one.
 }
 
-// digest is of the rows of a partition.
-type digest struct {
-	rows int64
-	sum  uint64
-}
+// placeRow is a row of subjects.places, all of which is its key.
+type placeRow struct{ met }
+
+func (*placeRow) cells() []string { return nil }
 
 func newSubjects(a *Auditor, e *examination) model {
 	e.found.expect(checkProgress, checkPast, checkPlaces)
-	return &subjects{e, a.seed, map[eventlog.TopicPartition]*digest{}, map[eventlog.TopicPartition]*digest{}}
+	return &subjects{
+		examination: e, seed: a.seed, expected: map[string]*placeRow{},
+		places: newRowset(e.found.check(checkPlaces), a.seed, table{
+			name: placesTable, keys: texts("topic", "partition", "kafka_offset", "name_hash"), where: "generation = $1",
+			arguments: []any{e.generation},
+		}),
+	}
 }
+
+func (s *subjects) close() error { return nil }
 
 func (s *subjects) wants(record *eventlog.Record) bool {
 	return record.Event != nil || record.Rejected != nil
 }
 
-func (s *subjects) add(to map[eventlog.TopicPartition]*digest, p eventlog.TopicPartition, hash uint64, offset int64) {
-	d := to[p]
-	if d == nil {
-		d = &digest{}
-		to[eventlog.TopicPartition{Topic: strings.Clone(p.Topic), Partition: p.Partition}] = d
-	}
-	row := binary.BigEndian.AppendUint64(nil, hash)
-	row = binary.BigEndian.AppendUint64(row, uint64(offset)) //nolint:gosec // the bits are what counts
-	d.rows++
-	d.sum += maphash.Bytes(s.seed, row)
+// place is a row of the table: name is the hash of what the record is found by, topic the number of the topic.
+type place struct {
+	name      uint64
+	topic     uint16
+	partition int32
+	offset    int64
 }
 
-func (s *subjects) fold(record *eventlog.Record, _ *slot) {
+// digest is the same for the same place, and decides on its bucket.
+func (s *subjects) digest(p place) (bucket int, digest uint64) {
+	b := binary.BigEndian.AppendUint64(s.buf[:0], uint64(p.offset)) //nolint:gosec // The bits are what counts.
+	b = binary.BigEndian.AppendUint32(b, uint32(p.partition))       //nolint:gosec // The bits are what counts.
+	b = binary.BigEndian.AppendUint16(b, p.topic)
+	bucket = bucketOf(maphash.Bytes(s.seed, b))
+	s.buf = binary.BigEndian.AppendUint64(b, p.name)
+	return bucket, maphash.Bytes(s.seed, s.buf)
+}
+
+// key is that of the row, in the order of its columns.
+func (p place) key() string {
+	return keyOf(strconv.Itoa(int(p.topic)), strconv.Itoa(int(p.partition)), strconv.FormatInt(p.offset, 10),
+		strconv.FormatInt(int64(p.name), 10)) //nolint:gosec // The bits are what counts.
+}
+
+// each are the places of a record.
+func (s *subjects) each(record *eventlog.Record, fn func(p place)) {
+	topic := uint16(slices.Index(eventlog.Topics(), record.Topic) + 1) //nolint:gosec // There are few.
 	for _, name := range aboutWhat(record) {
 		h := fnv.New64a()
 		_, _ = h.Write([]byte(name)) // it never fails
-		s.add(s.want, record.TopicPartition(), h.Sum64(), record.Offset)
+		fn(place{h.Sum64(), topic, record.Partition, record.Offset})
 	}
+}
+
+func (s *subjects) fold(record *eventlog.Record) error {
+	s.each(record, func(p place) { s.places.tally.expect(s.digest(p)) })
+	return nil
+}
+
+func (s *subjects) again(record *eventlog.Record) {
+	s.each(record, func(p place) {
+		if bucket, _ := s.digest(p); s.places.held[bucket] {
+			s.expected[p.key()] = &placeRow{}
+		}
+	})
 }
 
 // aboutWhat are the names that a record is found by: an event's subject, or what a refused record may be about.
@@ -67,46 +103,57 @@ func aboutWhat(record *eventlog.Record) []string {
 	return record.Rejected.Subjects()
 }
 
-// touches: the rows of a partition are judged together, so no single event stands behind a difference.
-func (s *subjects) touches(traces []string, _ *eventlog.Record) []string { return traces }
+func (s *subjects) touches(traces []string, record *eventlog.Record) []string {
+	s.each(record, func(p place) { traces = append(traces, traceRow(placesTable, p.key())) })
+	return traces
+}
 
-func (s *subjects) compare(ctx context.Context, from *snapshot) error {
-	found := &s.examination.found
-	c, past := found.check(checkPlaces), found.check(checkPast)
+func (s *subjects) tally(ctx context.Context, from *snapshot) error {
+	c, past := s.places.check, s.examination.found.check(checkPast)
 	topics := eventlog.Topics()
-	err := from.streamBinary(ctx, placesTable, `SELECT name_hash, topic, "partition", kafka_offset FROM subjects.places WHERE generation = $1`,
-		[]any{s.examination.generation}, func(row [][]byte) error {
-			found.rows++
-			number := int(binary.BigEndian.Uint16(row[1]))
-			if number < 1 || number > len(topics) {
-				c.differs(Difference{Kind: KindExtra, Table: placesTable, Key: "topic " + strconv.Itoa(number)})
-				return nil
+	sql := `SELECT name_hash, topic, "partition", kafka_offset FROM subjects.places WHERE generation = $1`
+	return from.streamBinary(ctx, placesTable, sql, s.places.arguments, func(row [][]byte) error {
+		c.compared++
+		c.findings.rows++
+		p := place{
+			name: binary.BigEndian.Uint64(row[0]), topic: binary.BigEndian.Uint16(row[1]),
+			partition: int32(binary.BigEndian.Uint32(row[2])), //nolint:gosec // As it was.
+			offset:    int64(binary.BigEndian.Uint64(row[3])), //nolint:gosec // As it was.
+		}
+		if n := int(p.topic) - 1; n >= 0 && n < len(topics) {
+			at := eventlog.TopicPartition{Topic: topics[n], Partition: p.partition}
+			if p.offset < s.examination.next[at] {
+				past.compared++
+			} else {
+				s.examination.isPast(past, placesTable, at.At(p.offset).String(), at.At(p.offset))
 			}
-			p := eventlog.TopicPartition{Topic: topics[number-1], Partition: int32(binary.BigEndian.Uint32(row[2]))} //nolint:gosec // as it was
-			offset := int64(binary.BigEndian.Uint64(row[3]))                                                         //nolint:gosec // as it was
-			s.examination.isPast(past, placesTable, p.At(offset).String(), p.At(offset))
-			s.add(s.got, p, binary.BigEndian.Uint64(row[0]), offset)
-			return nil
-		})
-	if err != nil {
-		return err
-	}
-	for p := range s.got {
-		if s.want[p] == nil {
-			s.want[p] = &digest{}
 		}
-	}
-	for _, p := range eventlog.SortedPartitions(s.want) {
-		want, got := s.want[p], s.got[p]
-		if got == nil {
-			got = &digest{}
+		s.places.tally.meet(s.digest(p))
+		return nil
+	})
+}
+
+func (s *subjects) suspect() bool { return s.places.suspect() }
+
+func (s *subjects) detail(ctx context.Context, from *snapshot) error {
+	t := s.places.table
+	t.only = func(key []byte) bool { return s.places.held[s.bucketOf(key)] }
+	return compareAgain(ctx, from, s.places.check, t, rowsOf(s.expected))
+}
+
+// bucketOf is that of a row's key.
+func (s *subjects) bucketOf(key []byte) int {
+	var p place
+	var numbers [3]int64
+	cells := strings.Split(string(key), separator)
+	for i := range numbers {
+		n, err := strconv.ParseInt(cells[i], 10, 64)
+		if err != nil {
+			return 0 // Postgres writes none that is not a number.
 		}
-		d := Difference{Table: placesTable, Key: p.String(), Column: "rows"}
-		c.same(d, strconv.FormatInt(want.rows, 10), strconv.FormatInt(got.rows, 10))
-		if want.rows == got.rows {
-			d.Column = "digest"
-			c.same(d, strconv.FormatUint(want.sum, 16), strconv.FormatUint(got.sum, 16))
-		}
+		numbers[i] = n
 	}
-	return nil
+	p.topic, p.partition, p.offset = uint16(numbers[0]), int32(numbers[1]), numbers[2] //nolint:gosec // As they were.
+	bucket, _ := s.digest(p)
+	return bucket
 }

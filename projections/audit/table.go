@@ -1,8 +1,10 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"slices"
 	"strings"
@@ -38,10 +40,15 @@ type table struct {
 	// where restricts it, with arguments; may be empty.
 	where     string
 	arguments []any
+	// only picks rows by their keys; all, if nil.
+	only func(key []byte) bool
 	// trace finds the events behind a row, by its key; those that touch the row, if nil.
 	trace func(key string) string
-	// each is called with the cells of every row, nil for NULL; may be nil.
-	each func(cells [][]byte)
+	// first is called with the cells of every row, nil for NULL, when they are added up, and each when they are compared one by one;
+	// both may be nil.
+	first, each func(cells [][]byte)
+	// extra is a text that is compared besides, made of the others; may be nil.
+	extra func(others [][]byte) string
 }
 
 func texts(names ...string) []column {
@@ -131,19 +138,127 @@ type source interface {
 	stream(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error
 }
 
+// rowset is what a table should have, and what it has, added up.
+type rowset struct {
+	table
+
+	check *check
+	tally tally
+	// held are the buckets whose rows are compared one by one.
+	held     suspects
+	digester digester
+	key      []byte
+	// together is how many cells of the key decide on the bucket: rows that are made together are held together; 0 for all.
+	together int
+}
+
+func newRowset(c *check, seed maphash.Seed, t table) *rowset {
+	return &rowset{table: t, check: c, tally: newTally(), digester: digester{seed: seed}}
+}
+
+// expect adds a row to those that should be there. Cells are those of values, and the extra one.
+func (r *rowset) expect(key string, cells []string) {
+	r.digester.text(key)
+	for _, cell := range cells {
+		r.digester.cell(cell)
+	}
+	r.tally.expect(bucketOf(r.hash([]byte(key))), r.digester.sum())
+}
+
+// hash decides on the bucket.
+func (r *rowset) hash(key []byte) uint64 {
+	end := 0
+	for range r.together {
+		next := bytes.IndexByte(key[end:], separator[0])
+		if next < 0 {
+			end = len(key) + 1
+			break
+		}
+		end += next + 1
+	}
+	if end > 0 {
+		key = key[:end-1]
+	}
+	return maphash.Bytes(r.digester.seed, key)
+}
+
+// read adds up the table.
+func (r *rowset) read(ctx context.Context, s source) error {
+	values := len(r.keys) + len(r.values)
+	return s.stream(ctx, r.name, r.sql(), r.arguments, func(cells [][]byte) error {
+		r.check.findings.rows++
+		r.check.compared++
+		r.key = appendKey(r.key[:0], cells[:len(r.keys)])
+		r.digester.bytes(r.key)
+		for _, cell := range cells[len(r.keys):values] {
+			r.digester.bytes(cell)
+		}
+		if r.extra != nil {
+			r.digester.text(r.extra(cells[values:]))
+		}
+		r.tally.meet(bucketOf(r.hash(r.key)), r.digester.sum())
+		if r.first != nil {
+			r.first(cells)
+		}
+		return nil
+	})
+}
+
+// suspect tells whether the two do not come to the same. From then on keys are held.
+func (r *rowset) suspect() bool {
+	held, more := r.tally.suspects()
+	r.held = held
+	r.check.more(more)
+	return len(held) > 0
+}
+
+// holds tells whether a key's row is compared by itself.
+func (r *rowset) holds(key string) bool { return r.held.has(r.hash([]byte(key))) }
+
+// detail compares the rows that are held with those that should be there, of which there may be more.
+func (r *rowset) detail(ctx context.Context, s source, want rows) error {
+	if len(r.held) == 0 {
+		return nil
+	}
+	t := r.table
+	t.only = func(key []byte) bool { return r.held.has(r.hash(key)) }
+	return compareAgain(ctx, s, r.check, t, rows{find: want.find, all: func(yield func(string, expected) bool) {
+		for key, row := range want.all {
+			if r.holds(key) && !yield(key, row) {
+				return
+			}
+		}
+	}})
+}
+
+// compareAgain is compare for rows that were counted before.
+func compareAgain(ctx context.Context, s source, c *check, t table, want rows) error {
+	compared, read := c.compared, c.findings.rows
+	err := compare(ctx, s, c, t, want)
+	c.compared, c.findings.rows = compared, read
+	return err
+}
+
+func appendKey(key []byte, cells [][]byte) []byte {
+	for i, cell := range cells {
+		if i > 0 {
+			key = append(key, separator...)
+		}
+		key = append(key, orNull(cell)...)
+	}
+	return key
+}
+
 // compare streams a table past the rows that are expected of it.
 func compare(ctx context.Context, s source, c *check, t table, want rows) error {
 	var key []byte
 	err := s.stream(ctx, t.name, t.sql(), t.arguments, func(cells [][]byte) error {
+		key = appendKey(key[:0], cells[:len(t.keys)])
+		if t.only != nil && !t.only(key) {
+			return nil
+		}
 		c.findings.rows++
 		c.compared++
-		key = key[:0]
-		for i := range t.keys {
-			if i > 0 {
-				key = append(key, separator...)
-			}
-			key = append(key, orNull(cells[i])...)
-		}
 		row, ok := want.find(key)
 		switch {
 		case !ok:

@@ -1,0 +1,145 @@
+package spill
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+)
+
+// Sorter takes records in any order and gives them back in the order of a number and, where that is equal, of their bytes.
+// It is not safe for use by several goroutines at once.
+type Sorter struct {
+	dir string
+	// recordsMost and bytesMost are when memory is full.
+	recordsMost, bytesMost int
+
+	items []item
+	bytes []byte
+	file  *os.File
+	end   int64
+	runs  []run
+}
+
+// item is a record in memory: where its bytes are.
+type item struct {
+	order    uint64
+	from, to uint32
+}
+
+// run is a sorted part of the file.
+type run struct{ from, to int64 }
+
+// The parts of the memory: half is for where the records are, half for what they are.
+const (
+	itemBytes   = 16
+	leastMemory = 1 << 20
+	mostMemory  = 4 << 30
+)
+
+// New makes a sorter that holds about memoryBytes, at least 1 MiB and at most 4 GiB, and puts the rest into a file in dir: the
+// system's folder for temporary files where dir is empty.
+func New(dir string, memoryBytes int) *Sorter {
+	half := min(max(memoryBytes, leastMemory), mostMemory) / 2
+	return &Sorter{dir: cmp.Or(dir, os.TempDir()), recordsMost: half / itemBytes, bytesMost: half}
+}
+
+// Add takes a record, which it copies. An error is that the disk is full, or broken.
+func (s *Sorter) Add(order uint64, record []byte) error {
+	if len(s.items) > 0 && (len(s.items) == s.recordsMost || len(s.bytes)+len(record) > s.bytesMost) {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	if s.items == nil && s.file != nil { // There will be many: the same memory serves all runs.
+		s.items, s.bytes = make([]item, 0, s.recordsMost), make([]byte, 0, s.bytesMost)
+	}
+	from := len(s.bytes)
+	s.bytes = append(s.bytes, record...)
+	s.items = append(s.items, item{order, uint32(from), uint32(len(s.bytes))}) //nolint:gosec // At most half of 4 GiB.
+	return nil
+}
+
+// sort brings what is in memory in order.
+func (s *Sorter) sort() {
+	slices.SortFunc(s.items, func(a, b item) int {
+		if a.order != b.order {
+			return cmp.Compare(a.order, b.order)
+		}
+		return bytes.Compare(s.bytes[a.from:a.to], s.bytes[b.from:b.to])
+	})
+}
+
+// flush makes a run of what is in memory.
+func (s *Sorter) flush() error {
+	s.sort()
+	if s.file == nil {
+		var err error
+		if s.file, err = unnamed(s.dir); err != nil {
+			return err
+		}
+	}
+	if len(s.runs) == mostRuns {
+		if err := s.mergeRuns(); err != nil {
+			return err
+		}
+	}
+	w := s.newWriter()
+	for _, i := range s.items {
+		w.write(i.order, s.bytes[i.from:i.to])
+	}
+	if err := s.finish(w); err != nil {
+		return err
+	}
+	s.items, s.bytes = s.items[:0], s.bytes[:0]
+	return nil
+}
+
+// Each gives all records to fn, in order; what it keeps of one it must copy. It may be called again, with more added
+// meanwhile. The first error of fn ends it.
+func (s *Sorter) Each(fn func(order uint64, record []byte) error) error {
+	if s.file == nil {
+		s.sort()
+		for _, i := range s.items {
+			if err := fn(i.order, s.bytes[i.from:i.to]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if len(s.items) > 0 {
+		if err := s.flush(); err != nil {
+			return err
+		}
+	}
+	s.items, s.bytes = nil, nil // The runs' buffers take their place.
+	return s.merge(fn)
+}
+
+// Close gives memory and disk back.
+func (s *Sorter) Close() error {
+	s.items, s.bytes, s.runs = nil, nil, nil
+	if s.file == nil {
+		return nil
+	}
+	err := s.file.Close()
+	s.file = nil
+	if err != nil {
+		return fmt.Errorf("close a temporary file in %s: %w", s.dir, err)
+	}
+	return nil
+}
+
+// unnamed is a temporary file that goes away with its last descriptor.
+func unnamed(dir string) (*os.File, error) {
+	file, err := os.CreateTemp(dir, "tributary-*")
+	if err != nil {
+		return nil, fmt.Errorf("make a temporary file in %s (TMPDIR says where): %w", dir, err)
+	}
+	if err := os.Remove(file.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("take the name off a temporary file: %w", err), file.Close())
+	}
+	return file, nil
+}
