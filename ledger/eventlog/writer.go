@@ -67,7 +67,7 @@ func writerOptions() []kgo.Opt {
 		kgo.ProducerLinger(linger),
 		kgo.ProduceRequestTimeout(producePatience),
 		kgo.RequestTimeoutOverhead(silencePatience),
-		kgo.AlwaysRetryEOF(), // else a broker that dies as we connect is taken for a wrong configuration, and what is buffered given up
+		kgo.AlwaysRetryEOF(),                            // else a broker that dies as we connect is taken for a wrong configuration, and what is buffered given up
 		kgo.MaxBufferedRecords(2 * writerBufferRecords), // we wait before it would
 	}
 }

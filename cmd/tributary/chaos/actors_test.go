@@ -120,7 +120,12 @@ func (c *chaos) chance() *rand.Rand { return rand.New(rand.NewPCG(c.random.Uint6
 
 // excused tells whether a process may say that a server cannot be reached: one was away since it was born.
 func (c *chaos) excused(p *process) bool {
-	return p.code() == exitUnreachable && c.stack.down.since(p.born, ofPostgres, ofClickHouse, ofKafka,
+	return p.code() == exitUnreachable && c.anyAway(p.born)
+}
+
+// anyAway tells whether some server, or the way to it, was away since then.
+func (c *chaos) anyAway(since time.Time) bool {
+	return c.stack.down.since(since, ofPostgres, ofClickHouse, ofKafka,
 		connectionsOf(ofPostgres), connectionsOf(ofClickHouse), connectionsOf(ofKafka))
 }
 

@@ -73,7 +73,7 @@ func newChaos(t *testing.T, kafka kafka) *chaos {
 	c.program = c.build()
 	c.stack = startStack(t, kafka)
 	c.log = eventlog.Config{Brokers: c.stack.kafka.addresses}
-	c.environ = append(os.Environ(), "TRIBUTARY_METRICS_ADDR=127.0.0.1:0", "TRIBUTARY_KAFKA_SESSION_TIMEOUT=2s")
+	c.environ = append(os.Environ(), "TRIBUTARY_METRICS_ADDR=127.0.0.1:0", "TRIBUTARY_KAFKA_SESSION_TIMEOUT=4s")
 	c.environ = append(c.environ, c.stack.environ()...)
 	c.command("migrate")
 	return c

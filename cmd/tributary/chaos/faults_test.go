@@ -95,7 +95,7 @@ func short(random *rand.Rand) time.Duration {
 }
 
 func long(random *rand.Rand) time.Duration {
-	return 2*time.Second + time.Duration(random.IntN(6_000))*time.Millisecond
+	return 3*time.Second + time.Duration(random.IntN(5_000))*time.Millisecond
 }
 
 // ofBrokers are those of one broker of Kafka, and of most of them.

@@ -13,11 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The exit codes that tell of something.
-const (
-	exitNo          = 1
-	exitUnreachable = 3
-)
+// exitUnreachable says that a server cannot be reached.
+const exitUnreachable = 3
 
 // build makes the program.
 func (c *chaos) build() string {
