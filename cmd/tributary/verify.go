@@ -21,6 +21,7 @@ import (
 func newVerifyCommand(a *app) *cobra.Command {
 	var expect string
 	var generation int32
+	var memoryMiB int
 	command := &cobra.Command{
 		Use:   "verify [NAME…]",
 		Short: "Prove that the tables are what the log says",
@@ -30,6 +31,9 @@ Conflicts (one event id with two contents) are listed, but are no difference.
 
 Proven are the live generations. --generation proves another one of a projection, which nobody may be reading: what a replay
 builds, or what was live before.
+
+Memory is bounded, whatever the log: --memory is for sorting what the log says, and what does not fit is sorted in files without
+a name in TMPDIR. Beside it some 100 MiB are taken, and a bit for each record and projection.
 
 With --expect the tables are held, besides, against what "tributary simulate --expect" said of its events: nobody else may have
 written to that ledger. Rows of the quarantine that name no ledger stand for what it misses, and never count against it.`,
@@ -51,8 +55,12 @@ written to that ledger. Rows of the quarantine that name no ledger stand for wha
 				}
 				targets[0].Generation = generation
 			}
+			if memoryMiB < 1 {
+				return usagef("--memory is a number of MiB, from 1")
+			}
+			memory := audit.Memory{Bytes: memoryMiB << 20}
 			if expect == "" {
-				return a.verify(command.Context(), targets)
+				return a.verifyAgainst(command.Context(), targets, memory, nil)
 			}
 			expected, err := a.readExpect(expect)
 			if err != nil {
@@ -61,11 +69,12 @@ written to that ledger. Rows of the quarantine that name no ledger stand for wha
 			if generation != 0 {
 				return usagef("--expect is about the live generations, so not with --generation")
 			}
-			return a.verifyAgainst(command.Context(), targets, expected)
+			return a.verifyAgainst(command.Context(), targets, memory, expected)
 		},
 	}
 	command.Flags().StringVar(&expect, "expect", "", "compare with this `file` of a simulation's totals, or with stdin (-)")
 	command.Flags().Int32Var(&generation, "generation", 0, "prove this generation of the projection in place of the live one")
+	command.Flags().IntVar(&memoryMiB, "memory", audit.DefaultMemory>>20, "sort so many `MiB` in memory, the rest in TMPDIR")
 	a.jsonFlag(command, `an object of projections (name, generation, positions, behind, records, duplicates, outdated, rows,
 checks, differences, differences_total, conflicts, conflicts_total) and, with --expect, expected (name, projection, rows,
 differences, differences_total)`)
@@ -73,11 +82,13 @@ differences, differences_total)`)
 }
 
 func (a *app) verify(ctx context.Context, targets []audit.Target) error {
-	return a.verifyAgainst(ctx, targets, nil)
+	return a.verifyAgainst(ctx, targets, audit.Memory{}, nil)
 }
 
 // verifyAgainst compares with what a simulation says, too, if anything is expected.
-func (a *app) verifyAgainst(ctx context.Context, targets []audit.Target, expected *simulation.Expected) error {
+func (a *app) verifyAgainst(
+	ctx context.Context, targets []audit.Target, memory audit.Memory, expected *simulation.Expected,
+) error {
 	names := make([]string, len(targets))
 	for i, target := range targets {
 		names[i] = target.Name
@@ -98,7 +109,7 @@ func (a *app) verifyAgainst(ctx context.Context, targets []audit.Target, expecte
 		defer warehouse.Close() //nolint:errcheck // it was only read
 	}
 	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
-		report, err := a.auditWithBar(ctx, audit.New(pool, kafka, warehouse), targets)
+		report, err := a.auditWithBar(ctx, audit.New(pool, kafka, warehouse).Within(memory), targets)
 		if errors.Is(err, audit.ErrNoClickHouse) {
 			return usagef("%w: set TRIBUTARY_CLICKHOUSE_URL, or name the projections to verify", err)
 		}
@@ -185,10 +196,34 @@ func (a *app) printReport(all verification) error {
 			return err
 		}
 	}
-	if all.Expected == nil {
-		return nil
+	if all.Expected != nil {
+		if err := a.printCompared(all.Expected); err != nil {
+			return err
+		}
 	}
-	return a.printCompared(all.Expected)
+	return a.printf("\n%s\n", conclusion(all))
+}
+
+// conclusion is the last line: what the whole comes to.
+func conclusion(all verification) string {
+	var records, differences int64
+	var differing []string
+	for i := range all.Projections {
+		p := &all.Projections[i].Projection
+		records += p.Records
+		if differences += p.DifferencesTotal; p.DifferencesTotal > 0 {
+			differing = append(differing, p.Name)
+		}
+	}
+	for _, part := range all.Expected {
+		if differences += part.DifferencesTotal; part.DifferencesTotal > 0 {
+			differing = append(differing, "what is expected of "+part.Name)
+		}
+	}
+	if len(differing) > 0 {
+		return "DIFFERS: " + count(differences) + " differences, in " + strings.Join(differing, ", ")
+	}
+	return "Proven: the tables are what the log says (projections: " + count(len(all.Projections)) + ", records: " + count(records) + ")."
 }
 
 func reportTable(report []verified) *table {
@@ -218,15 +253,16 @@ func (a *app) printDifferences(p *audit.Projection) error {
 			return err
 		}
 	}
-	for i := range min(len(p.Conflicts), most) {
+	const mostConflicts = 3 // They are no differences, and must not hide these.
+	for i := range min(len(p.Conflicts), mostConflicts) {
 		c := &p.Conflicts[i]
 		if err := a.printf("conflict in %s: id %s has two contents; the one at %s counts, the one at %s does not\n",
 			p.Name, c.EventID, c.Kept, c.Refused); err != nil {
 			return err
 		}
 	}
-	if more := p.ConflictsTotal - int64(min(len(p.Conflicts), most)); more > 0 {
-		return a.printf("… and %s more conflicts in %s\n", count(more), p.Name)
+	if more := p.ConflictsTotal - int64(min(len(p.Conflicts), mostConflicts)); more > 0 {
+		return a.printf("… and %s more conflicts in %s; --json lists %s\n", count(more), p.Name, count(len(p.Conflicts)))
 	}
 	return nil
 }
