@@ -34,7 +34,8 @@ type ownServers struct {
 
 func newServers(t *testing.T) *ownServers {
 	t.Helper()
-	s := &ownServers{T: t, postgresHome: stacktest.Dir(t), clickhouseHome: stacktest.Dir(t)}
+	home := stacktest.Dir(t) // It is not copied itself: what says that it is wanted must stay in it.
+	s := &ownServers{T: t, postgresHome: filepath.Join(home, "postgres"), clickhouseHome: filepath.Join(home, "clickhouse")}
 	s.kafkaServer = stacktest.KafkaProcess(t, devstack.KafkaConfig{})
 	s.startPostgres(0)
 	s.startClickHouse(0)
@@ -99,8 +100,8 @@ func (s *ownServers) withClickHouseStopped(do func(home string)) {
 	s.startClickHouse(port)
 }
 
-// program is the program in a process of its own.
-type program struct {
+// spawned is the program in a process of its own.
+type spawned struct {
 	t       testing.TB
 	command *exec.Cmd
 	said    *syncBuffer
@@ -108,12 +109,12 @@ type program struct {
 }
 
 // spawn starts the program; it dies with the test.
-func (s *ownServers) spawn(args ...string) *program {
+func (s *ownServers) spawn(args ...string) *spawned {
 	s.Helper()
 	self, err := os.Executable()
 	require.NoError(s, err)
 	command := exec.CommandContext(context.Background(), self, args...)
-	p := &program{s, command, &syncBuffer{}, make(chan struct{})}
+	p := &spawned{s, command, &syncBuffer{}, make(chan struct{})}
 	command.Env = append(append(os.Environ(), programVariable+"=1", "TRIBUTARY_METRICS_ADDR=127.0.0.1:0"), s.environ...)
 	command.Stdout, command.Stderr = p.said, p.said
 	require.NoError(s, command.Start())
@@ -134,7 +135,7 @@ func (s *ownServers) spawn(args ...string) *program {
 }
 
 // projectors starts a process for these projections, and returns the URL of its health.
-func (s *ownServers) projectors(names ...string) (p *program, health string) {
+func (s *ownServers) projectors(names ...string) (p *spawned, health string) {
 	s.Helper()
 	p = s.spawn(append([]string{"project", "--log-format", "json"}, names...)...)
 	s.eventually(time.Minute, "a projector starts", func() bool {
@@ -152,9 +153,9 @@ func (s *ownServers) projectors(names ...string) (p *program, health string) {
 	return p, health
 }
 
-func (p *program) signal(signal syscall.Signal) { _ = p.command.Process.Signal(signal) } // an ended one needs none
+func (p *spawned) signal(signal syscall.Signal) { _ = p.command.Process.Signal(signal) } // an ended one needs none
 
-func (p *program) exitCode() int {
+func (p *spawned) exitCode() int {
 	p.t.Helper()
 	select {
 	case <-p.ended:

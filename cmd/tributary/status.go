@@ -20,7 +20,7 @@ func newStatusCommand(a *app) *cobra.Command {
 		Short: "Show brokers, topics, projections and their lag, and what is stuck and why",
 		Long: `Shows where everything is, and what is stuck, why, and since when: a projector tells of itself every few seconds, so this says
 what only its process knows, and which process has fallen silent. The exit code is 1 where topics are set so that events can be
-lost, or where the log is no longer the one that a projection was built from; 3 where a server cannot be reached (what the other one says is shown
+lost, or where the log is no longer the one that a projection was built from, or where Postgres and ClickHouse are not of one time; 3 where a server cannot be reached (what the other one says is shown
 all the same).`,
 		Example: `  tributary status
   tributary status --json | jq '.projections[] | {name, lag_events, state}'`,
@@ -56,7 +56,7 @@ func (a *app) status(ctx context.Context) error {
 	kafkaErr := a.statusOfKafka(ctx, &report)
 	postgresErr := a.statusOfPostgres(ctx, &report)
 	var last error
-	for _, err := range []error{kafkaErr, a.statusOfClickHouse(ctx, &report), postgresErr} {
+	for _, err := range []error{kafkaErr, a.statusOfClickHouse(ctx, &report), postgresErr, a.statusOfStores(ctx, &report)} {
 		var unreachable unreachableError
 		switch err = a.unreachable(err); {
 		case err == nil:
@@ -88,7 +88,7 @@ func (r *statusReport) verdict(unreachable error) error {
 		return fmt.Errorf("%d settings of the ledger's topics can lose events: mend them now, as told above", len(fatal))
 	}
 	for i := range r.Projections {
-		if r.Projections[i].State == stateLost {
+		if state := r.Projections[i].State; state == stateLost || state == stateTorn {
 			return fmt.Errorf("%s: %s", r.Projections[i].Name, r.Projections[i].Reason)
 		}
 	}

@@ -48,6 +48,7 @@ const (
 	stateStuck   = "stuck"   // it should get on and does not
 	stateStopped = "stopped" // no projector runs
 	stateLost    = "lost"    // the log is not the one it was built from
+	stateTorn    = "torn"    // its rows in ClickHouse are not those that Postgres knows of
 	stateMissing = "missing" // it has no tables
 	stateUnknown = "unknown" // Kafka cannot be asked, and no projector is heard
 	stateOff     = "off"     // the server that it needs is not configured

@@ -16,7 +16,7 @@ const redWithin = time.Minute
 type stuckStack struct {
 	*ownServers
 
-	revenue, others             *program
+	revenue, others             *spawned
 	revenueHealth, othersHealth string
 }
 

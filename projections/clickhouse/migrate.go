@@ -44,6 +44,9 @@ func Migrate(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, all []Pr
 func migrate(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection) ([]string, error) {
 	name := projection.Definition().Name
 	var tables []string
+	if err := refuseForeign(ctx, pool, conn, projection); err != nil {
+		return nil, err
+	}
 	err := postgres.WithLive(ctx, pool, name, func(live int32) error {
 		var err error
 		tables, err = makeTables(ctx, pool, conn, projection, Generation{Database: name, Number: live})
@@ -90,9 +93,7 @@ func makeTables(
 	}
 	rows, counted := g.Table(projection.Rows().Name), countedBy(g, made)
 	if comment, ok := there[rows]; ok && comment != counted {
-		return nil, fmt.Errorf("%s in ClickHouse belongs to another Postgres: it says %q, and ours %q; give each installation "+
-			"a ClickHouse of its own, or, if that Postgres is gone, DROP DATABASE %s in ClickHouse and run `tributary migrate`",
-			rows, comment, counted, g.Database)
+		return nil, foreign(rows, g.Database, fmt.Sprintf("says %q, and ours %q", comment, counted))
 	}
 	return makeMissing(ctx, conn, projection, g, counted, there)
 }
