@@ -129,6 +129,8 @@ type Store interface {
 	Definition() Definition
 	// Acquire makes the caller the owner of the partitions: from its return on no commit with an earlier epoch succeeds.
 	Acquire(ctx context.Context, claims []Claim) (map[eventlog.TopicPartition]Ownership, error)
+	// Generation is the build of the tables that Acquire would give now: after a swap it is another.
+	Generation(ctx context.Context) (int32, error)
 	// Prepare folds a batch into the change that it makes, reading at most what no other writer can change. It runs
 	// while the change before it is being committed.
 	Prepare(ctx context.Context, batch Batch) (Change, error)

@@ -16,6 +16,20 @@ func (e *FencedError) Error() string {
 	return fmt.Sprintf("another owner has taken over %v: this one's commit was refused", e.Partitions)
 }
 
+// VersionError says that tables were built by another version of the fold than this program's: to write into them would mix both.
+type VersionError struct {
+	Projection       string
+	Generation       int32
+	Tables, Programs int
+}
+
+// Error says what to do.
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("generation %d of %s was built by version %d of its fold, and this program has version %d: nothing is written; "+
+		"run `tributary replay %s` with the program whose version is to be live, and stop the projectors of the other one",
+		e.Generation, e.Projection, e.Tables, e.Programs, e.Projection)
+}
+
 // RefusedError says that the store, or the fold, cannot take a batch of valid events. That is a bug of ours, never a bad
 // event, and trying again cannot help.
 type RefusedError struct {

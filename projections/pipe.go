@@ -79,12 +79,10 @@ type brokenChange struct{ err error }
 // Commit gives the error of the fold.
 func (b brokenChange) Commit(context.Context) (Committed, error) { return Committed{}, b.err }
 
-// commit puts changes in, one after the other, and tells after each how that ended.
-func (p *pipe) commit(ctx context.Context, ended func(Batch, error)) error {
+// commit puts changes in, one after the other. After each it tells how that ended, and ends with the error that it gets back.
+func (p *pipe) commit(ctx context.Context, ended func(context.Context, Batch, error) error) error {
 	for next := range p.changes {
-		err := p.commitOne(ctx, next)
-		ended(next.batch, err)
-		if err != nil {
+		if err := ended(ctx, next.batch, p.commitOne(ctx, next)); err != nil {
 			return err
 		}
 	}

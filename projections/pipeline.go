@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -15,8 +16,15 @@ func (s *session) poll(ctx context.Context) error {
 	defer close(s.changes)
 	var taken time.Time
 	for {
-		fetches := s.gathered(ctx, taken.Add(s.settings.PollInterval))
+		fetches, moved := s.gatheredUnlessMoved(ctx, taken.Add(s.settings.PollInterval))
 		taken = time.Now()
+		if moved {
+			s.client.AllowRebalance()
+			if err := s.follow(ctx); err != nil {
+				return err
+			}
+			continue // What was fetched is fetched again, from where the other generation is.
+		}
 		if err := s.pollError(ctx, fetches); err != nil {
 			return err
 		}
@@ -98,6 +106,12 @@ func (s *session) batch(fetches kgo.Fetches) Batch {
 		if !ok || len(fetched.Records) == 0 {
 			return
 		}
+		// After a swap a partition may be read from before where the other generation is: where nothing was read yet, its offset
+		// cannot be set.
+		fetched.Records = slices.DeleteFunc(fetched.Records, func(record *kgo.Record) bool { return record.Offset < owner.NextOffset })
+		if len(fetched.Records) == 0 {
+			return
+		}
 		for _, record := range fetched.Records {
 			batch.Records = append(batch.Records, eventlog.Decode(record))
 		}
@@ -134,6 +148,7 @@ func (s *session) watch(ctx context.Context) error {
 		if err == nil {
 			s.noteEnds(ends)
 		}
+		s.look(ctx)
 		if err == nil && tick%checksPerLag == 0 {
 			err = s.admin.CheckKept(ctx, s.kept())
 		}

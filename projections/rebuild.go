@@ -54,7 +54,8 @@ func (r *Rebuild) To(ctx context.Context, to map[eventlog.TopicPartition]int64) 
 	}, func(err error) bool {
 		_, refused := errors.AsType[*RefusedError](err)
 		_, fenced := errors.AsType[*FencedError](err)
-		return refused || fenced || eventlog.Classify(err) == eventlog.KindLogLost
+		_, version := errors.AsType[*VersionError](err)
+		return refused || fenced || version || eventlog.Classify(err) == eventlog.KindLogLost
 	})
 	if err != nil && ctx.Err() != nil {
 		return fmt.Errorf("rebuild %s: %w", r.store.Definition().Name, context.Cause(ctx))

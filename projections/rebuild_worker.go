@@ -43,10 +43,11 @@ func (w *worker) run(ctx context.Context, part eventlog.Range) error {
 		}
 	})
 	group.Go(func() error {
-		return w.commit(ctx, func(batch Batch, err error) {
+		return w.commit(ctx, func(_ context.Context, batch Batch, err error) error {
 			if err == nil {
 				w.meter.add(batch)
 			}
+			return err
 		})
 	})
 	return group.Wait()

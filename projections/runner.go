@@ -207,5 +207,6 @@ func final(err error) bool {
 	_, refused := errors.AsType[*RefusedError](err)
 	_, fenced := errors.AsType[*FencedError](err)
 	_, slow := errors.AsType[*slowError](err)
-	return refused || fenced || slow || eventlog.Classify(err) == eventlog.KindLogLost
+	_, version := errors.AsType[*VersionError](err)
+	return refused || fenced || slow || version || eventlog.Classify(err) == eventlog.KindLogLost
 }

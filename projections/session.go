@@ -24,6 +24,11 @@ type session struct {
 	// end ends the session with the error that a callback of the client met.
 	end context.CancelCauseFunc
 
+	// moved is sent to, and wakes the poller, when readers see another generation than the one that is written.
+	moved chan struct{}
+	// following is held while the poller takes over anew.
+	following sync.Mutex
+
 	mu    sync.Mutex
 	owned map[eventlog.TopicPartition]*Ownership
 }
@@ -37,7 +42,7 @@ func (r *Runner) session(ctx context.Context) error {
 	}
 	defer admin.Close()
 	s := &session{
-		pipe: newPipe(r.feeder), admin: admin, end: end, owned: map[eventlog.TopicPartition]*Ownership{},
+		pipe: newPipe(r.feeder), admin: admin, end: end, owned: map[eventlog.TopicPartition]*Ownership{}, moved: make(chan struct{}, 1),
 	}
 	// From here on the client calls back, so nothing that a callback uses may be set later.
 	client, err := eventlog.NewClient(r.kafka, s.options()...)
@@ -47,7 +52,7 @@ func (r *Runner) session(ctx context.Context) error {
 	s.client = client
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.poll(groupCtx) })
-	group.Go(func() error { return s.commit(groupCtx, func(Batch, error) { s.inFlight.end() }) })
+	group.Go(func() error { return s.commit(groupCtx, s.ended) })
 	group.Go(func() error { return s.watch(groupCtx) })
 	group.Go(func() error { return s.check(groupCtx) })
 	err = group.Wait()
@@ -117,10 +122,7 @@ func (s *session) acquire(
 		}
 		return nil, err
 	}
-	if err := s.own(owned); err != nil {
-		s.end(err)
-		return nil, err
-	}
+	s.own(owned)
 	for p, o := range owned {
 		offsets[p.Topic][p.Partition] = kgo.NewOffset().At(o.NextOffset).WithEpoch(o.LeaderEpoch)
 	}
@@ -128,14 +130,14 @@ func (s *session) acquire(
 	return offsets, nil
 }
 
-// own keeps the ownerships. All of a session's must be of one generation: after a swap it starts anew.
-func (s *session) own(owned map[eventlog.TopicPartition]Ownership) error {
+// own keeps the ownerships. All of a session's are to be of one generation: after a swap the others follow.
+func (s *session) own(owned map[eventlog.TopicPartition]Ownership) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p, o := range owned {
-		for other, before := range s.owned {
+		for _, before := range s.owned {
 			if before.Generation != o.Generation {
-				return &FencedError{Partitions: []eventlog.TopicPartition{other}}
+				s.wake()
 			}
 		}
 		s.owned[p] = &o
@@ -143,7 +145,6 @@ func (s *session) own(owned map[eventlog.TopicPartition]Ownership) error {
 	}
 	s.health.assigned(len(s.owned))
 	s.health.recovered()
-	return nil
 }
 
 // revoked waits, for a while, until what was read of the partitions is committed, so that the next owner need not do it

@@ -5,9 +5,11 @@ import (
 	"testing"
 
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
 )
 
 // PositionsSQL is the query that tells what is in.
@@ -39,4 +41,11 @@ func NewBareInsert(b *testing.B, conn driver.Conn, projection Projection) func(r
 		}
 		require.NoError(b, s.send(b.Context(), g.Table(projection.Rows().Name), rows.columns, rows.sealed(epochs), "bench"))
 	}
+}
+
+// Drop is DropGeneration with steps.
+func Drop(
+	ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection, generation int32, step projections.Step,
+) error {
+	return drop(ctx, pool, conn, projection, generation, step)
 }

@@ -88,6 +88,9 @@ func (s *Store) generation(number int32) Generation {
 	return Generation{Database: s.Definition().Name, Number: number}
 }
 
+// Generation is the one that is written: that of the options, else the live one.
+func (s *Store) Generation(ctx context.Context) (int32, error) { return s.registry.Generation(ctx) }
+
 // Acquire makes the caller the owner, first in Postgres, then in ClickHouse, and finds out what is in.
 func (s *Store) Acquire(
 	ctx context.Context, claims []projections.Claim,

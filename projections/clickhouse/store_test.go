@@ -170,6 +170,16 @@ func (h *harness) Swap(
 	return clickhouse.Swap(ctx, h.pool, h.conn, h.tally, generation, catchUp)
 }
 
+func (h *harness) Drop(ctx context.Context, generation int32, step projections.Step) error {
+	return clickhouse.Drop(ctx, h.pool, h.conn, h.tally, generation, step)
+}
+
+func (h *harness) SetVersion(t *testing.T, generation int32, version int) {
+	t.Helper()
+	_, err := h.pool.Exec(t.Context(), `UPDATE tributary.generations SET version = $2 WHERE generation = $1`, generation, version)
+	require.NoError(t, err)
+}
+
 func (h *harness) Name(ctx context.Context, generation int32) error {
 	return clickhouse.NameGeneration(ctx, h.pool, h.conn, h.tally, generation)
 }

@@ -21,7 +21,7 @@ import (
 func TestATakeoverDuringASwapTakesTheLiveGeneration(t *testing.T) {
 	t.Parallel()
 	pool := foldtest.Open(t, tally{})
-	h := &harness{pool}
+	h := &harness{pool, 50 * time.Millisecond}
 	store := postgres.NewStore(pool, tally{}, postgres.Options{TakeoverAfter: patience})
 	claims := []projections.Claim{{
 		TopicPartition: eventlog.TopicPartition{Topic: eventlog.TopicPayments}, TopicID: eventlog.TopicID{1},

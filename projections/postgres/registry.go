@@ -78,6 +78,9 @@ func (identities) Prepare(context.Context, Generation, []eventlog.Record) (Write
 	return nil, errors.New("the rows of this projection are not in Postgres")
 }
 
+// Generation is Store.Generation.
+func (r *Registry) Generation(ctx context.Context) (int32, error) { return r.store.Generation(ctx) }
+
 // Acquire is Store.Acquire.
 func (r *Registry) Acquire(
 	ctx context.Context, claims []projections.Claim,

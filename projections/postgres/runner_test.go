@@ -44,7 +44,7 @@ func newFlow(t *testing.T, pool *pgxpool.Pool, log eventlog.Config) *flow {
 	writer, err := eventlog.NewWriter(log)
 	require.NoError(t, err)
 	t.Cleanup(writer.Close)
-	return &flow{harness: &harness{pool}, log: log, writer: writer}
+	return &flow{harness: &harness{pool, 50 * time.Millisecond}, log: log, writer: writer}
 }
 
 func openFlow(t *testing.T) *flow {

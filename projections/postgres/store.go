@@ -68,6 +68,19 @@ func (s *Store) generation(number int32) Generation {
 	return Generation{Schema: s.Definition().Name, Number: number}
 }
 
+// Generation is the one that is written: that of the options, else the live one.
+func (s *Store) Generation(ctx context.Context) (int32, error) {
+	if s.options.Generation != 0 {
+		return s.options.Generation, nil
+	}
+	var live int32
+	err := s.pool.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1`, s.Definition().Name).Scan(&live)
+	if err != nil {
+		return 0, fmt.Errorf("read the live generation of %s: %w", s.Definition().Name, explain(err))
+	}
+	return live, nil
+}
+
 // Acquire raises the epoch of each partition's progress row, which locks out every owner before, and returns where to
 // go on. A transaction of the last owner that does not end by itself is ended with its session.
 func (s *Store) Acquire(
@@ -85,6 +98,9 @@ func (s *Store) Acquire(
 				return err
 			}
 		}
+		if err := s.checkGeneration(ctx, tx, generation); err != nil {
+			return err
+		}
 		var err error
 		owned, err = takeOver(ctx, tx, generation, claims)
 		return err
@@ -93,6 +109,26 @@ func (s *Store) Acquire(
 		return nil, fmt.Errorf("take over partitions of %s: %w", s.Definition().Name, err)
 	}
 	return owned, nil
+}
+
+// checkGeneration requires that the generation is one that may be written, and was built by this version of the fold. That it is not
+// dropped meanwhile its progress sees to, which refers to it.
+func (s *Store) checkGeneration(ctx context.Context, tx pgx.Tx, generation int32) error {
+	var version int
+	err := tx.QueryRow(ctx, `SELECT version FROM tributary.generations WHERE generation = $1 AND projection = $2 AND state <> 'dropping'`,
+		generation, s.Definition().Name).Scan(&version)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows):
+		return fmt.Errorf("generation %d: %w", generation, errNoGeneration)
+	case err != nil:
+		return fmt.Errorf("read which version built generation %d: %w", generation, err)
+	case version != s.Definition().Version:
+		return &projections.VersionError{
+			Projection: s.Definition().Name, Generation: generation, Tables: version, Programs: s.Definition().Version,
+		}
+	default:
+		return nil
+	}
 }
 
 const (

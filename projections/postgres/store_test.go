@@ -67,7 +67,10 @@ func (w tallyWrites) Write(ctx context.Context, tx pgx.Tx) error {
 }
 
 // harness shows the store to the suite.
-type harness struct{ pool *pgxpool.Pool }
+type harness struct {
+	pool          *pgxpool.Pool
+	takeoverAfter time.Duration
+}
 
 func open(t *testing.T) storetest.Harness {
 	t.Helper()
@@ -76,12 +79,12 @@ func open(t *testing.T) storetest.Harness {
 	t.Cleanup(pool.Close)
 	_, err = postgres.Migrate(t.Context(), pool, []postgres.Projection{tally{}}, nil)
 	require.NoError(t, err)
-	return &harness{pool}
+	return &harness{pool, 50 * time.Millisecond}
 }
 
 func (h *harness) Open(_ *testing.T, generation int32, step projections.Step) projections.Store {
 	return postgres.NewStore(h.pool, tally{}, postgres.Options{
-		Generation: generation, Step: step, TakeoverAfter: 50 * time.Millisecond,
+		Generation: generation, Step: step, TakeoverAfter: h.takeoverAfter,
 	})
 }
 
@@ -117,6 +120,16 @@ func (h *harness) Swap(
 	ctx context.Context, generation int32, catchUp func(context.Context, map[eventlog.TopicPartition]int64) error,
 ) error {
 	return postgres.Swap(ctx, h.pool, tally{}.Definition(), generation, catchUp)
+}
+
+func (h *harness) Drop(ctx context.Context, generation int32, step projections.Step) error {
+	return postgres.Drop(ctx, h.pool, tally{}, generation, nil, step)
+}
+
+func (h *harness) SetVersion(t *testing.T, generation int32, version int) {
+	t.Helper()
+	_, err := h.pool.Exec(t.Context(), `UPDATE tributary.generations SET version = $2 WHERE generation = $1`, generation, version)
+	require.NoError(t, err)
 }
 
 func (h *harness) Name(ctx context.Context, generation int32) error {

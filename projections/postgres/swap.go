@@ -71,7 +71,7 @@ func swap(ctx context.Context, pool *pgxpool.Pool, s swapping) error {
 	switch {
 	case err == nil, errors.Is(err, ErrBehind), ctx.Err() != nil:
 		return err
-	case bounded.Err() != nil, sqlState(err) == stateLockNotAvailable:
+	case bounded.Err() != nil, errors.Is(err, context.DeadlineExceeded), sqlState(err) == stateLockNotAvailable:
 		return fmt.Errorf("swap %s to generation %d: %w, or its owners did not pause in time: %w", s.projection.Name, s.to, ErrBehind, err)
 	default:
 		return fmt.Errorf("swap %s to generation %d: %w", s.projection.Name, s.to, err)

@@ -17,7 +17,7 @@ import (
 
 // Harness is a database with the tables of a projection that keeps a row for each event it is given, without a key that
 // would hide a double.
-type Harness interface {
+type Harness interface { //nolint:interfacebloat // It is all that a store can do.
 	// Open opens a store, as one owner does. Generation 0 is the live one. step may be nil.
 	Open(t *testing.T, generation int32, step projections.Step) projections.Store
 	// Rows counts the rows of each event in the live generation.
@@ -32,6 +32,10 @@ type Harness interface {
 	// nil.
 	CreateGeneration(t *testing.T) int32
 	Swap(ctx context.Context, generation int32, catchUp func(context.Context, map[eventlog.TopicPartition]int64) error) error
+	// SetVersion has a generation be one of another version of the fold.
+	SetVersion(t *testing.T, generation int32, version int)
+	// Drop drops a generation; step may be nil.
+	Drop(ctx context.Context, generation int32, step projections.Step) error
 	// Name gives a generation names, and Named counts its rows by them.
 	Name(ctx context.Context, generation int32) error
 	Named(ctx context.Context, generation int32) (int, error)

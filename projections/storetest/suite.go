@@ -35,6 +35,8 @@ func Run(t *testing.T, open func(t *testing.T) Harness) {
 		"ASwapIsBounded":                       testSlowCatchUp,
 		"ASwapLosesNoRowPastTheOffsets":        func(t *testing.T, h Harness) { t.Helper(); testRowsPastOffsets(t, h, open(t)) },
 		"AGenerationHasNames":                  testNames,
+		"ADropIsFinishedByTheNext":             testDrop,
+		"AnotherVersionWritesNothing":          testVersion,
 		"ACrashBetweenAnyTwoStepsLeavesNoHalf": func(t *testing.T, h Harness) { t.Helper(); testCrashes(t, h, open) },
 		"RandomCrashesAndTakeovers":            testRandomCrashes,
 		"RandomOwnersOfSharedIDs":              testRandomOwners,

@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections"
 )
 
 // to has an owner commit all that is below a vector.
@@ -128,4 +129,71 @@ func testNames(t *testing.T, h Harness) {
 	rows, err = h.Named(t.Context(), live.owned[partition(0)].Generation)
 	require.NoError(t, err)
 	require.Equal(t, 30, rows)
+}
+
+// testDrop kills a drop before each of its steps, and drops again. The live generation is as it was, and of the other nothing is left.
+func testDrop(t *testing.T, h Harness) {
+	t.Helper()
+	l := log{}
+	l.fill(partition(0), 30)
+	live := acquire(t, h.Open(t, 0, nil), partition(0))
+	live.finish(t, l)
+	number := live.owned[partition(0)].Generation
+	require.Error(t, h.Drop(t.Context(), number, nil), "the live one is not dropped")
+	var steps []string
+	for _, at := range []string{"", "names", "wait", "elsewhere", "detach", "tables", "forget"} {
+		next := h.CreateGeneration(t)
+		other := acquire(t, h.Open(t, next, nil), partition(0))
+		other.finish(t, l)
+		require.NoError(t, h.Name(t.Context(), next))
+		err := h.Drop(t.Context(), next, func(_ context.Context, step string) error {
+			if at == "" {
+				steps = append(steps, step)
+			}
+			if step == at {
+				return errCrash
+			}
+			return nil
+		})
+		if at != "" {
+			require.ErrorIs(t, err, errCrash)
+			require.Error(t, h.Swap(t.Context(), next, nil), "killed before %s", at)
+			require.NoError(t, h.Drop(t.Context(), next, nil))
+		} else {
+			require.NoError(t, err)
+			require.Equal(t, []string{"mark", "names", "wait", "elsewhere", "detach", "tables", "forget"}, steps)
+		}
+		_, err = h.Named(t.Context(), next)
+		require.Error(t, err)
+		_, err = h.Open(t, next, nil).Acquire(t.Context(), []projections.Claim{{TopicPartition: partition(0), TopicID: topicID()}})
+		require.Error(t, err, "nobody writes to what was dropped")
+		require.NoError(t, h.Drop(t.Context(), next, nil), "what is gone is gone")
+		requireAllOnce(t, h, l)
+	}
+	l.fill(partition(0), 5)
+	live.finish(t, l)
+	requireAllOnce(t, h, l)
+}
+
+// testVersion has a program of another version take over: it is refused until a generation of its version is live.
+func testVersion(t *testing.T, h Harness) {
+	t.Helper()
+	l := log{}
+	l.fill(partition(0), 10)
+	acquire(t, h.Open(t, 0, nil), partition(0)).finish(t, l)
+	claims := []projections.Claim{{TopicPartition: partition(0), TopicID: topicID()}}
+	newer := h.CreateGeneration(t)
+	acquire(t, h.Open(t, newer, nil), partition(0)).finish(t, l)
+	h.SetVersion(t, newer, 2)
+	_, err := h.Open(t, newer, nil).Acquire(t.Context(), claims)
+	var version *projections.VersionError
+	require.ErrorAs(t, err, &version)
+	require.NoError(t, h.Swap(t.Context(), newer, nil))
+	_, err = h.Open(t, 0, nil).Acquire(t.Context(), claims)
+	require.ErrorAs(t, err, &version)
+	require.ErrorContains(t, err, "tributary replay")
+	h.SetVersion(t, newer, 1)
+	l.fill(partition(0), 10)
+	acquire(t, h.Open(t, 0, nil), partition(0)).finish(t, l)
+	requireAllOnce(t, h, l)
 }

@@ -1,0 +1,131 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/tributary-ledger/tributary/ledger/eventlog"
+)
+
+// A swap fences the owners of the generation that was live. They need not leave their group for that: the partitions are theirs, and
+// they take them over in the generation that is live now, and read on from where that one is.
+//
+//	committer ── fenced, and another generation is live ──┐
+//	watch ────── another generation is live ──────────────┴─▶ moved ──▶ poller: take over, go to its offsets, read on
+
+// wake has the poller follow to the generation that is live.
+func (s *session) wake() {
+	select {
+	case s.moved <- struct{}{}:
+	default: // It is awake.
+	}
+}
+
+// ended is called when a commit has ended. That of an owner of before a swap is refused; then its events are read again.
+func (s *session) ended(ctx context.Context, batch Batch, err error) error {
+	defer s.inFlight.end()
+	if _, fenced := errors.AsType[*FencedError](err); !fenced {
+		return err
+	}
+	s.following.Lock() // Where the poller follows just now, it is done then.
+	outdated := s.outdated(batch)
+	s.following.Unlock()
+	if outdated {
+		return nil // The poller has followed while this was under way.
+	}
+	live, failed := s.store.Generation(ctx)
+	if failed != nil || live == batch.Ranges[0].Generation {
+		return err // Another member has the partition, or who knows.
+	}
+	s.wake()
+	return nil
+}
+
+// outdated tells whether a batch was made before its partitions were taken over anew.
+func (s *session) outdated(batch Batch) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range batch.Ranges {
+		if o, ok := s.owned[r.TopicPartition]; ok && o.Generation == r.Generation && o.Epoch == r.Epoch {
+			return false
+		}
+	}
+	return true
+}
+
+// look sees, now and then, whether another generation is live: with nothing to commit nobody would be told.
+func (s *session) look(ctx context.Context) {
+	live, err := s.store.Generation(ctx)
+	if err != nil {
+		return // Whoever commits notices.
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.owned {
+		if o.Generation != live {
+			s.wake()
+			return
+		}
+	}
+}
+
+// gatheredUnlessMoved is what gathered gives, or the news that another generation is live.
+func (s *session) gatheredUnlessMoved(ctx context.Context, until time.Time) (fetches kgo.Fetches, moved bool) {
+	polling, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		select {
+		case <-s.moved:
+			moved = true
+			stop()
+		case <-polling.Done():
+		}
+	}()
+	fetches = s.gathered(polling, until)
+	stop()
+	<-done
+	return fetches, moved
+}
+
+// follow takes over in the live generation what this session owns, and reads on from there.
+func (s *session) follow(ctx context.Context) error {
+	s.mu.Lock()
+	partitions := eventlog.SortedPartitions(s.owned)
+	s.mu.Unlock()
+	if len(partitions) == 0 {
+		return nil
+	}
+	s.following.Lock()
+	defer s.following.Unlock()
+	owned, err := s.takeOver(ctx, s.admin, partitions)
+	if err != nil {
+		return err
+	}
+	s.client.SetOffsets(s.ownAnew(owned))
+	s.log.Info("follows to the generation that is live now", "partitions", len(owned), "generation", owned[partitions[0]].Generation)
+	return nil
+}
+
+// ownAnew keeps the ownerships of what is still owned, and tells where to read on.
+func (s *session) ownAnew(owned map[eventlog.TopicPartition]Ownership) map[string]map[int32]kgo.EpochOffset {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	offsets := map[string]map[int32]kgo.EpochOffset{}
+	for p, o := range owned {
+		if _, ours := s.owned[p]; !ours {
+			continue // It was revoked meanwhile.
+		}
+		s.owned[p] = &o
+		s.health.started(p, o.NextOffset)
+		if offsets[p.Topic] == nil {
+			offsets[p.Topic] = map[int32]kgo.EpochOffset{}
+		}
+		offsets[p.Topic][p.Partition] = kgo.EpochOffset{Epoch: o.LeaderEpoch, Offset: o.NextOffset}
+	}
+	s.health.recovered()
+	return offsets
+}
