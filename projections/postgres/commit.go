@@ -101,12 +101,17 @@ func (c *change) steps(ctx context.Context, conn *pgxpool.Conn) error {
 	return nil
 }
 
+// moveSQL locks in the order in which a swap does: neither waits for the other in a circle.
 const moveSQL = `
-	UPDATE tributary.progress SET next_offset = u.upto, leader_epoch = u.leader, recorded_at = u.recorded,
-		accepted = accepted + u.rows
-	FROM unnest($2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::int4[], $8::timestamptz[], $9::int8[])
-	     u(t, p, start, upto, owner, leader, recorded, rows)
-	WHERE generation = $1 AND topic = u.t AND "partition" = u.p AND next_offset = u.start AND epoch = u.owner`
+	UPDATE tributary.progress SET next_offset = mine.upto, leader_epoch = mine.leader, recorded_at = mine.recorded,
+		accepted = progress.accepted + mine.rows
+	FROM (SELECT w.topic, w."partition", u.upto, u.leader, u.recorded, u.rows
+	      FROM tributary.progress w
+	      JOIN unnest($2::text[], $3::int4[], $4::int8[], $5::int8[], $6::int8[], $7::int4[], $8::timestamptz[], $9::int8[])
+	           u(t, p, start, upto, owner, leader, recorded, rows)
+	           ON w.topic = u.t AND w."partition" = u.p AND w.next_offset = u.start AND w.epoch = u.owner
+	      WHERE w.generation = $1 ORDER BY w.topic, w."partition" FOR NO KEY UPDATE OF w) mine
+	WHERE progress.generation = $1 AND progress.topic = mine.topic AND progress."partition" = mine."partition"`
 
 // fence moves the offsets on, from where this batch starts and under this owner's epoch, or refuses.
 func (c *change) fence(ctx context.Context, tx pgx.Tx) error {
