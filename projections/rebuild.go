@@ -172,3 +172,6 @@ func (m *meter) add(batch Batch) {
 	}
 	m.tell(m.done, m.total)
 }
+
+// Unbounded lifts the bound on the rate, from the next To on.
+func (r *Rebuild) Unbounded() { r.limit = nil }

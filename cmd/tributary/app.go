@@ -11,6 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/vbauerster/mpb/v8/cwriter"
+
+	"github.com/tributary-ledger/tributary/projections"
 )
 
 // world is all that the program touches of its process.
@@ -20,6 +22,8 @@ type world struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	environ        []string
+	// step is called before each step of a replay; nil but where tests kill the program there.
+	step projections.Step
 }
 
 // app is one run of the program.
@@ -81,7 +85,7 @@ what is in force.`,
 	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
 	addGroup(root, groupUse, newPublishCommand(a), newSimulateCommand(a), newGetCommand(a), newExplainCommand(a))
 	addGroup(root, groupWatch, newStatusCommand(a), newHealthCommand(a), newTailCommand(a), newStoryCommand(a),
-		newVerifyCommand(a), newQuarantineCommand(a))
+		newVerifyCommand(a), newReplayCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))
 	addCompletion(root)
 	wrapHelp(root)

@@ -152,20 +152,13 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	logger := tuning.Logger
 	p := &projectors{registry: prometheus.NewRegistry(), logger: logger}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	find := func(ctx context.Context, at eventlog.Position) (*ledger.Event, error) {
-		records, err := eventlog.ReadAt(ctx, on.kafka, []eventlog.Position{at})
-		if err != nil {
-			return nil, err
-		}
-		return records[0].Event, nil
-	}
 	consumer := on.kafka
 	consumer.Metrics = renewing{p.registry}
 	tuning.Registerer = p.registry
 	add := func(store projections.Store, tuning projections.Settings) {
 		p.all = append(p.all, projector{store.Definition().Name, projections.NewRunner(store, consumer, tuning)})
 	}
-	for _, projection := range postgresProjections(on.postgres, find) {
+	for _, projection := range postgresProjections(on.postgres, findIn(on.kafka)) {
 		if name := projection.Definition().Name; slices.Contains(names, name) {
 			add(postgres.NewStore(on.postgres, projection, postgres.Options{Logger: logger.With("projection", name)}), tuning)
 		}
@@ -179,6 +172,17 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	}
 	p.reporter = newReporter(p.all, on.postgres, logger)
 	return p
+}
+
+// findIn reads events of the log by their positions.
+func findIn(kafka eventlog.Config) balances.Lookup {
+	return func(ctx context.Context, at eventlog.Position) (*ledger.Event, error) {
+		records, err := eventlog.ReadAt(ctx, kafka, []eventlog.Position{at})
+		if err != nil {
+			return nil, err
+		}
+		return records[0].Event, nil
+	}
 }
 
 // run runs all until the context ends. A projector that stops because of a bug is told of at once, to stopped; the others go

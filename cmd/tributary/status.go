@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/projections/replay"
 )
 
 func newStatusCommand(a *app) *cobra.Command {
@@ -33,6 +36,7 @@ all the same).`,
 projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason,
 since (when it became stuck or stopped), projectors: host, pid, partitions, state, reason, since, heard_seconds_ago),
 quarantine (a number for each reason), quarantine_released (how many of those), conflicts,
+replays (who builds, swaps or drops generations right now, by projection: who, address, since, pid),
 unreachable (a sentence for each server); what is not known is null`)
 	return command
 }
@@ -46,7 +50,9 @@ type statusReport struct {
 	Quarantine  map[string]int64   `json:"quarantine"`
 	Released    *int64             `json:"quarantine_released"`
 	Conflicts   *int64             `json:"conflicts"`
-	Unreachable []string           `json:"unreachable"`
+	// Replays are whoever builds, swaps or drops generations right now, by projection.
+	Replays     map[string]replay.Holder `json:"replays"`
+	Unreachable []string                 `json:"unreachable"`
 
 	members map[string]int // of each projection's group
 }
@@ -154,6 +160,11 @@ func (a *app) printStatus(report *statusReport) error {
 	}
 	if report.Conflicts != nil {
 		if err := a.printf("conflicts   %s\n", count(*report.Conflicts)); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(report.Replays)) {
+		if err := a.printf("%s\n", atWork(name, report.Replays[name])); err != nil {
 			return err
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/replay"
 )
 
 // projectionStatus is how one projection is; what is not known is null.
@@ -80,6 +81,9 @@ func (a *app) statusOfPostgres(ctx context.Context, report *statusReport) error 
 		report.Released = &released
 		if err := pool.QueryRow(ctx, `SELECT count(*) FROM books.conflicts`).Scan(&report.Conflicts); err != nil {
 			return fmt.Errorf("count the conflicts: %w", err)
+		}
+		if report.Replays, err = replay.UnderWay(ctx, pool, definitions()); err != nil {
+			return err
 		}
 		return judgeProjections(ctx, pool, report, a.leftOut(projectionNames()))
 	})

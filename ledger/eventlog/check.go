@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -25,6 +26,7 @@ const (
 const (
 	wholeTopic     = "topic"
 	inSyncReplicas = "in-sync replicas"
+	logStart       = "log start of partition "
 )
 
 // Problem is a topic's setting that is not as the ledger needs it.
@@ -55,6 +57,23 @@ func Fatal(problems []Problem) []Problem {
 		}
 	}
 	return fatal
+}
+
+// Incomplete are those of the problems by which a topic's events were deleted, or will be: nothing can be rebuilt from it. Of all
+// topics when none is named.
+func Incomplete(problems []Problem, topics []string) []Problem {
+	var found []Problem
+	for _, problem := range problems {
+		if len(topics) > 0 && !slices.Contains(topics, problem.Topic) {
+			continue
+		}
+		switch setting := problem.Setting; {
+		case setting == wholeTopic, setting == "cleanup.policy", setting == "retention.ms", setting == "retention.bytes",
+			strings.HasPrefix(setting, logStart):
+			found = append(found, problem)
+		}
+	}
+	return found
 }
 
 // ProblemsError refuses topics that could lose events.
@@ -246,7 +265,7 @@ func (a *Admin) checkStarts(ctx context.Context, topics []string) ([]Problem, er
 			continue
 		}
 		problems = append(problems, Problem{
-			Severity: SeverityWarning, Topic: p.Topic, Setting: fmt.Sprintf("log start of partition %d", p.Partition),
+			Severity: SeverityWarning, Topic: p.Topic, Setting: logStart + strconv.Itoa(int(p.Partition)),
 			Found: strconv.FormatInt(starts[p], 10), Want: "0",
 			Danger: "the events before it were deleted: no projection can be rebuilt from the log any more",
 			Fix:    "restore the topic from a backup",
