@@ -47,6 +47,9 @@ type explained struct {
 	zone     *time.Location
 	// running tells that the result is shown as it is after each event, not of each.
 	running bool
+	// generation is the one whose figures are explained; 0 is the live one.
+	generation int32
+	moments    moments
 }
 
 const explainedAsJSON = `objects, one a line. kind is event (position, event_id, type, reference, occurred_at, recorded_at, adds, and
@@ -79,9 +82,12 @@ func newExplainBalanceCommand(a *app) *cobra.Command {
 		Use:   "balance ACCOUNT [ASSET]",
 		Short: "Show the events behind an account's balance",
 		Long: `Lists what each event posted to the account, and the balance after it. With --from what came before is one line, the opening
-balance; with --to what came after is one line, too: all of them always add up to the balance.`,
+balance; with --to what came after is one line, too: all of them always add up to the balance.
+
+--at and --known-at explain what "tributary get balance" says with them.`,
 		Example: `  tributary explain balance merchant:acme:payable
   tributary explain balance merchant:acme:payable EUR --from 2026-03-01 --limit 100
+  tributary explain balance merchant:acme:payable --known-at 2026-04-01
   tributary explain balance platform:fees --json | jq -c 'select(.kind == "total")'`,
 		Args:              cobra.RangeArgs(1, 2), //nolint:mnd // ACCOUNT and ASSET
 		ValidArgsFunction: noCompletion,
@@ -97,11 +103,17 @@ balance; with --to what came after is one line, too: all of them always add up t
 			if how.to, err = parseEnd("--to", to); err != nil {
 				return err
 			}
+			if err := how.moments.read(); err != nil {
+				return err
+			}
+			filter.AsOf = how.moments.asOf()
 			return a.explainBalance(command.Context(), filter, how)
 		},
 	}
 	command.Flags().StringVar(&from, "from", "", "list events from then on: a day, such as 2026-03-01, or an RFC 3339 time")
 	command.Flags().StringVar(&to, "to", "", "list events up to this day, which is included, or before an RFC 3339 time")
+	how.moments.addTo(command, true)
+	generationFlag(command, &how.generation)
 	ledgerFlag(command, &filter.Ledger, "")
 	a.explainFlags(command, &how)
 	return command
@@ -144,6 +156,8 @@ adds nothing.`,
 			return a.explainReceipt(command.Context(), books, args[0], how)
 		},
 	}
+	generationFlag(command, &how.generation)
+	presentOnly(command, "receipts")
 	ledgerFlag(command, &books, ledger.DefaultLedger)
 	a.explainFlags(command, &how)
 	return command
@@ -178,21 +192,29 @@ periods that are chosen are held against the views, each by itself: choose the o
 func (a *app) explainBalance(ctx context.Context, filter balances.Filter, how explained) error {
 	const most = 1000 // assets of one account
 	filter.Limit = most
-	return a.explainBooks(ctx, balances.Name, func(db pgx.Tx, log *eventlog.Lookup) error {
+	return a.explainBooks(ctx, balances.Name, how.generation, func(db pgx.Tx, log *eventlog.Lookup) error {
 		figures, err := balances.Figures(ctx, db, filter)
 		if err != nil {
 			return err
 		}
+		if len(figures) == 0 && !how.moments.isZero() {
+			return fmt.Errorf("%q had no entries %s", filter.Account, how.moments.described())
+		}
 		if len(figures) == 0 {
 			return fmt.Errorf(`the books have no account %q%s; "tributary get balance" lists what they have`,
 				filter.Account, sought(balances.Filter{Asset: filter.Asset, Ledger: filter.Ledger})[len("accounts"):])
+		}
+		for i := range figures {
+			if !how.moments.isZero() {
+				figures[i].Name += " " + how.moments.described()
+			}
 		}
 		return a.explainAll(ctx, figures, log, how)
 	})
 }
 
 func (a *app) explainReceipt(ctx context.Context, books, id string, how explained) error {
-	return a.explainBooks(ctx, receipts.Name, func(db pgx.Tx, log *eventlog.Lookup) error {
+	return a.explainBooks(ctx, receipts.Name, how.generation, func(db pgx.Tx, log *eventlog.Lookup) error {
 		figure, err := receipts.Figure(ctx, db, log, books, id)
 		if err != nil {
 			return noSuch("receipt", id, books, err)
@@ -208,6 +230,9 @@ func (a *app) explainRevenue(ctx context.Context, flags revenueFlags, how explai
 			return err
 		}
 		defer log.Close()
+		if flags.generation, err = revenue.Shown(ctx, conn, flags.generation); err != nil {
+			return err
+		}
 		figures, err := revenue.Figures(ctx, conn, flags.query())
 		if err != nil {
 			return err
@@ -240,7 +265,9 @@ func (a *app) openLookup(ctx context.Context) (*eventlog.Lookup, error) {
 }
 
 // explainBooks explains what is in Postgres, from one snapshot of it; at the end it says how far the projection is behind.
-func (a *app) explainBooks(ctx context.Context, projection string, explain func(pgx.Tx, *eventlog.Lookup) error) error {
+func (a *app) explainBooks(
+	ctx context.Context, projection string, generation int32, explain func(pgx.Tx, *eventlog.Lookup) error,
+) error {
 	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
 		log, err := a.openLookup(ctx)
 		if err != nil {
@@ -252,6 +279,11 @@ func (a *app) explainBooks(ctx context.Context, projection string, explain func(
 			return err
 		}
 		defer tx.Rollback(context.WithoutCancel(ctx)) //nolint:errcheck // It was only read.
+		if generation != 0 {
+			if err := postgres.Show(ctx, tx, projection, generation); err != nil {
+				return err
+			}
+		}
 		answer := explain(tx, log)
 		if answer != nil && !errors.Is(answer, errNo) {
 			return answer

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/projections/balances"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
 // balanceFlags say which balances are shown.
@@ -17,6 +17,8 @@ type balanceFlags struct {
 	asset, ledger string
 	limit         int
 	entries       bool
+	moments       moments
+	generation    int32
 }
 
 func newGetBalanceCommand(a *app) *cobra.Command {
@@ -25,10 +27,12 @@ func newGetBalanceCommand(a *app) *cobra.Command {
 		Use:   "balance [ACCOUNT | PREFIX:…]",
 		Short: "Show balances, or the entries behind one",
 		Long: `Shows the balances of an account, or of all accounts that begin with a prefix; with no name, of all. A name that ends
-with a colon or an asterisk is a prefix.`,
+with a colon or an asterisk is a prefix.
+` + asOfHelp,
 		Example: `  tributary get balance merchant:acme:payable
   tributary get balance merchant:
   tributary get balance merchant:acme:payable --entries --limit 20
+  tributary get balance merchant:acme:payable --at 2026-03-31 --known-at 2026-04-01
   tributary get balance --json | jq -r 'select(.asset_code == "EUR") | [.account, .balance] | @tsv'`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: noCompletion,
@@ -36,12 +40,17 @@ with a colon or an asterisk is a prefix.`,
 			if flags.limit < 1 {
 				return usagef("--limit counts from 1")
 			}
+			if err := flags.moments.read(); err != nil {
+				return err
+			}
 			return a.getBalance(command.Context(), strings.Join(args, ""), flags)
 		},
 	}
 	command.Flags().StringVar(&flags.asset, "asset", "", "only this asset, such as EUR")
 	command.Flags().IntVar(&flags.limit, "limit", 100, "show at most so many lines") //nolint:mnd // a screenful or two
 	command.Flags().BoolVar(&flags.entries, "entries", false, "show the account's entries, the latest first, instead")
+	flags.moments.addTo(command, true)
+	generationFlag(command, &flags.generation)
 	ledgerFlag(command, &flags.ledger, "")
 	a.jsonFlag(command, `an object a line: ledger, account, asset_code, debits, credits, balance (decimals, as strings);
 with --entries event_id, entry, ledger, account, asset_code, direction, amount, occurred_at, recorded_at, event_type,
@@ -50,7 +59,9 @@ reference, topic, partition, kafka_offset`)
 }
 
 func (a *app) getBalance(ctx context.Context, name string, flags balanceFlags) error {
-	filter := balances.Filter{Account: name, Ledger: flags.ledger, Asset: flags.asset, Limit: flags.limit + 1}
+	filter := balances.Filter{
+		Account: name, Ledger: flags.ledger, Asset: flags.asset, Limit: flags.limit + 1, AsOf: flags.moments.asOf(),
+	}
 	prefix, starred := strings.CutSuffix(name, "*")
 	if starred || strings.HasSuffix(name, ":") {
 		filter.Account, filter.Prefix = "", prefix
@@ -59,24 +70,51 @@ func (a *app) getBalance(ctx context.Context, name string, flags balanceFlags) e
 		if filter.Account == "" {
 			return usagef("--entries wants one account, not a prefix")
 		}
-		return a.withBooks(ctx, func(pool *pgxpool.Pool) error { return a.listEntries(ctx, pool, name, flags) })
+		return a.withGeneration(ctx, balances.Name, flags.generation, func(db postgres.Querier) error {
+			return a.listEntries(ctx, db, name, flags)
+		})
 	}
-	return a.withBooks(ctx, func(pool *pgxpool.Pool) error { return a.listBalances(ctx, pool, filter, flags.limit) })
+	return a.withGeneration(ctx, balances.Name, flags.generation, func(db postgres.Querier) error {
+		return a.listBalances(ctx, db, filter, flags)
+	})
 }
 
-func (a *app) listBalances(ctx context.Context, pool *pgxpool.Pool, filter balances.Filter, limit int) error {
-	found, err := balances.List(ctx, pool, filter)
+func (a *app) listBalances(ctx context.Context, db postgres.Querier, filter balances.Filter, flags balanceFlags) error {
+	found, err := balances.List(ctx, db, filter)
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 {
-		return a.noBalances(ctx, pool, filter)
+	if len(found) == 0 && !flags.moments.isZero() {
+		return a.noBalancesThen(ctx, db, filter, &flags.moments)
 	}
-	return printPage(a, found, limit, balanceTable)
+	if len(found) == 0 {
+		return a.noBalances(ctx, db, filter)
+	}
+	if !flags.moments.isZero() {
+		a.notef("balances %s", flags.moments.described())
+	}
+	return printPage(a, found, flags.limit, balanceTable)
+}
+
+// noBalancesThen tells what there was not yet from what there is not now either.
+func (a *app) noBalancesThen(ctx context.Context, db postgres.Querier, filter balances.Filter, when *moments) error {
+	filter.AsOf = balances.AsOf{}
+	now, err := balances.List(ctx, db, filter)
+	switch {
+	case err != nil:
+		return err
+	case len(now) == 0:
+		return a.noBalances(ctx, db, filter)
+	case filter.Account != "":
+		return fmt.Errorf("%q had no entries %s", filter.Account, when.described())
+	default:
+		a.notef("there were no %s %s", sought(filter), when.described())
+		return nil
+	}
 }
 
 // noBalances says what is not there, and what was perhaps meant.
-func (a *app) noBalances(ctx context.Context, pool *pgxpool.Pool, filter balances.Filter) error {
+func (a *app) noBalances(ctx context.Context, db postgres.Querier, filter balances.Filter) error {
 	upper, below := filter, filter
 	upper.Asset = strings.ToUpper(filter.Asset)
 	below.Account, below.Prefix = "", filter.Account+":"
@@ -94,7 +132,7 @@ func (a *app) noBalances(ctx context.Context, pool *pgxpool.Pool, filter balance
 			continue
 		}
 		other.Limit = 1
-		found, err := balances.List(ctx, pool, other.Filter)
+		found, err := balances.List(ctx, db, other.Filter)
 		if err != nil {
 			return err
 		}
@@ -170,12 +208,15 @@ func balanceTable(rows []balances.Balance) *table {
 	return listed
 }
 
-func (a *app) listEntries(ctx context.Context, pool *pgxpool.Pool, account string, flags balanceFlags) error {
-	found, err := balances.Entries(ctx, pool, balances.EntryFilter{
-		Account: account, Ledger: flags.ledger, Asset: flags.asset, Limit: flags.limit + 1,
+func (a *app) listEntries(ctx context.Context, db postgres.Querier, account string, flags balanceFlags) error {
+	found, err := balances.Entries(ctx, db, balances.EntryFilter{
+		Account: account, Ledger: flags.ledger, Asset: flags.asset, Limit: flags.limit + 1, AsOf: flags.moments.asOf(),
 	})
 	if err != nil {
 		return err
+	}
+	if len(found) == 0 && !flags.moments.isZero() {
+		return fmt.Errorf("the books have no entries of %q %s", account, flags.moments.described())
 	}
 	if len(found) == 0 {
 		return fmt.Errorf("the books have no entries of %q; \"tributary get balance\" lists the accounts they have", account)

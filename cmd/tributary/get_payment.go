@@ -5,10 +5,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 )
 
@@ -33,6 +33,7 @@ fee_returned, reason, state, occurred_at, …); with --merchant one a line, with
 type chosen struct {
 	id, ledger, merchant string
 	limit                int
+	generation           int32
 }
 
 // byIDOrMerchant makes the command show one by its id, or list a merchant's.
@@ -49,6 +50,8 @@ func byIDOrMerchant(command *cobra.Command, thing string, show func(context.Cont
 	command.Flags().StringVar(&which.merchant, "merchant", "", "list this merchant's "+thing+"s")
 	command.Flags().IntVar(&which.limit, "limit", 50, "list at most so many") //nolint:mnd // a screenful
 	ledgerFlag(command, &which.ledger, ledger.DefaultLedger)
+	generationFlag(command, &which.generation)
+	presentOnly(command, thing+"s")
 }
 
 // oneOf wants an id or the flag that lists, not both.
@@ -70,15 +73,15 @@ type paymentWithRefunds struct {
 }
 
 func (a *app) getPayment(ctx context.Context, which chosen) error {
-	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
+	return a.withGeneration(ctx, receipts.Name, which.generation, func(db postgres.Querier) error {
 		if which.id == "" {
-			return a.listPayments(ctx, pool, which)
+			return a.listPayments(ctx, db, which)
 		}
-		payment, err := receipts.GetPayment(ctx, pool, which.ledger, which.id)
+		payment, err := receipts.GetPayment(ctx, db, which.ledger, which.id)
 		if err != nil {
 			return noSuch("payment", which.id, which.ledger, err)
 		}
-		refunds, err := receipts.ListRefunds(ctx, pool, which.ledger, which.id)
+		refunds, err := receipts.ListRefunds(ctx, db, which.ledger, which.id)
 		if err != nil {
 			return err
 		}
@@ -89,8 +92,8 @@ func (a *app) getPayment(ctx context.Context, which chosen) error {
 	})
 }
 
-func (a *app) listPayments(ctx context.Context, pool *pgxpool.Pool, which chosen) error {
-	found, err := receipts.ListPayments(ctx, pool, which.ledger, which.merchant, nil, which.limit+1)
+func (a *app) listPayments(ctx context.Context, db postgres.Querier, which chosen) error {
+	found, err := receipts.ListPayments(ctx, db, which.ledger, which.merchant, nil, which.limit+1)
 	if err != nil {
 		return err
 	}

@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
 	"github.com/tributary-ledger/tributary/ledger"
+	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 )
 
@@ -19,6 +19,7 @@ import (
 type receiptFlags struct {
 	ledger, user string
 	limit        int
+	generation   int32
 }
 
 func newGetReceiptCommand(a *app) *cobra.Command {
@@ -41,17 +42,19 @@ func newGetReceiptCommand(a *app) *cobra.Command {
 	command.Flags().StringVar(&flags.user, "user", "", "list this user's receipts")
 	command.Flags().IntVar(&flags.limit, "limit", 50, "list at most so many") //nolint:mnd // a screenful
 	ledgerFlag(command, &flags.ledger, ledger.DefaultLedger)
+	generationFlag(command, &flags.generation)
+	presentOnly(command, "receipts")
 	a.jsonFlag(command, `an object of ledger, receipt_id, payment_id, user_id, merchant_id, provider, payment_type, asset_code, amount,
 fee, refunded, lines (sku, description, quantity, unit_price), issued_at, updated_at, version; with --user one a line`)
 	return command
 }
 
 func (a *app) getReceipt(ctx context.Context, id string, flags receiptFlags) error {
-	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
+	return a.withGeneration(ctx, receipts.Name, flags.generation, func(db postgres.Querier) error {
 		if id == "" {
-			return a.listReceipts(ctx, pool, flags)
+			return a.listReceipts(ctx, db, flags)
 		}
-		receipt, err := receipts.GetReceipt(ctx, pool, flags.ledger, id)
+		receipt, err := receipts.GetReceipt(ctx, db, flags.ledger, id)
 		if err != nil {
 			return noSuch("receipt", id, flags.ledger, err)
 		}
@@ -62,8 +65,8 @@ func (a *app) getReceipt(ctx context.Context, id string, flags receiptFlags) err
 	})
 }
 
-func (a *app) listReceipts(ctx context.Context, pool *pgxpool.Pool, flags receiptFlags) error {
-	found, err := receipts.ListReceipts(ctx, pool, flags.ledger, flags.user, nil, flags.limit+1)
+func (a *app) listReceipts(ctx context.Context, db postgres.Querier, flags receiptFlags) error {
+	found, err := receipts.ListReceipts(ctx, db, flags.ledger, flags.user, nil, flags.limit+1)
 	if err != nil {
 		return err
 	}

@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 )
 
@@ -37,15 +37,15 @@ type receiverWithPayments struct {
 }
 
 func (a *app) getReceiver(ctx context.Context, which chosen) error {
-	return a.withBooks(ctx, func(pool *pgxpool.Pool) error {
+	return a.withGeneration(ctx, receivers.Name, which.generation, func(db postgres.Querier) error {
 		if which.id == "" {
-			return a.listReceivers(ctx, pool, which)
+			return a.listReceivers(ctx, db, which)
 		}
-		receiver, err := receivers.Get(ctx, pool, which.ledger, which.id)
+		receiver, err := receivers.Get(ctx, db, which.ledger, which.id)
 		if err != nil {
 			return noSuch("receiver", which.id, which.ledger, err)
 		}
-		payments, err := receivers.ListPayments(ctx, pool, which.ledger, which.id)
+		payments, err := receivers.ListPayments(ctx, db, which.ledger, which.id)
 		if err != nil {
 			return err
 		}
@@ -56,8 +56,8 @@ func (a *app) getReceiver(ctx context.Context, which chosen) error {
 	})
 }
 
-func (a *app) listReceivers(ctx context.Context, pool *pgxpool.Pool, which chosen) error {
-	found, err := receivers.List(ctx, pool, which.ledger, which.merchant, nil, which.limit+1)
+func (a *app) listReceivers(ctx context.Context, db postgres.Querier, which chosen) error {
+	found, err := receivers.List(ctx, db, which.ledger, which.merchant, nil, which.limit+1)
 	if err != nil {
 		return err
 	}

@@ -23,6 +23,9 @@ type revenueFlags struct {
 	fromText, toText                            string
 	from, to                                    time.Time // days, both included; zero where not given
 	zone                                        *time.Location
+	knownText                                   string
+	known                                       time.Time
+	generation                                  int32
 }
 
 func revenueStreams() []string { return []string{"payments", "receivers", "monetization"} }
@@ -36,10 +39,14 @@ func newGetRevenueCommand(a *app) *cobra.Command {
 asset stands apart: currencies are never added up. Periods in which nothing happened are told as gaps.
 
 An owner is a merchant (streams payments and receivers) or a site (stream monetization); a pointer is the payment provider,
-the chain, or the site's payment pointer.`,
+the chain, or the site's payment pointer.
+
+--known-at counts what was in the log by then: late events and refunds that came since are left out. A day is the moment at
+which it begins, in the zone of --tz.`,
 		Example: `  tributary get revenue
   tributary get revenue --by day --owner acme --tz Asia/Kolkata --from 2026-03-01 --to 2026-03-31
   tributary get revenue --by day_of_week --stream monetization --year 2026
+  tributary get revenue --owner acme --known-at 2026-04-01
   tributary get revenue --by hour --post hello-world --json | jq -r '[.hour, .net] | @tsv'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: noCompletion,
@@ -64,6 +71,8 @@ func (f *revenueFlags) add(command *cobra.Command) {
 	set.StringVar(&f.post, "post", "", "only this post's")
 	set.StringVar(&f.asset, "asset", "", "only this asset, such as EUR")
 	set.IntVar(&f.year, "year", 0, "only this year")
+	addKnownAt(command, &f.knownText)
+	generationFlag(command, &f.generation)
 	set.StringVar(&f.fromText, "from", "", "from this day on, such as 2026-03-01")
 	set.StringVar(&f.toText, "to", "", "up to this day, which is included")
 	ledgerFlag(command, &f.ledger, ledger.DefaultLedger)
@@ -84,8 +93,11 @@ func (f *revenueFlags) check() error {
 		return usagef("--stream is one of %s, not %q", strings.Join(revenueStreams(), ", "), f.stream)
 	}
 	var err error
-	if f.zone, err = time.LoadLocation(f.tz); err != nil || !ledger.IsTimeZone(f.tz) {
-		return usagef("there is no time zone %q%s", f.tz, zoneMeant(f.tz))
+	if f.zone, err = zoneOf(f.tz); err != nil {
+		return err
+	}
+	if f.known, err = parseInstant("--known-at", f.knownText, f.zone); err != nil {
+		return err
 	}
 	const firstYear, lastYear = 1970, 2105
 	if f.year != 0 && (f.year < firstYear || f.year > lastYear) {
@@ -138,6 +150,10 @@ func (a *app) getRevenueOf(ctx context.Context, flags revenueFlags) error {
 
 func (a *app) getRevenue(ctx context.Context, flags revenueFlags) error {
 	return a.withClickHouse(ctx, func(conn clickhouse.Conn) error {
+		var err error
+		if flags.generation, err = revenue.Shown(ctx, conn, flags.generation); err != nil {
+			return err
+		}
 		rows, err := readRevenue(ctx, conn, flags)
 		if err != nil {
 			return err
@@ -220,6 +236,12 @@ func (f *revenueFlags) described() string {
 	}
 	if f.toText != "" {
 		parts = append(parts, "to "+f.toText)
+	}
+	if !f.known.IsZero() {
+		parts = append(parts, "as known at "+zonedTime(f.known, f.zone))
+	}
+	if f.generation != 0 {
+		parts = append(parts, fmt.Sprintf("in generation %d", f.generation))
 	}
 	if len(parts) == 0 {
 		return ""

@@ -13,7 +13,7 @@ import (
 func (f *revenueFlags) query() revenue.Query {
 	return revenue.Query{
 		Ledger: f.ledger, Stream: f.stream, Owner: f.owner, Pointer: f.pointer, PostID: f.post, Asset: f.asset,
-		By: revenue.By(f.by), Year: f.year, From: f.fromText, To: f.toText, TZ: f.tz,
+		By: revenue.By(f.by), Year: f.year, From: f.fromText, To: f.toText, TZ: f.tz, KnownAt: f.known, Generation: f.generation,
 	}
 }
 

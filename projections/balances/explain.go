@@ -31,7 +31,7 @@ func Figures(ctx context.Context, db postgres.Querier, filter Filter) ([]evidenc
 	}
 	figures := make([]evidence.Figure, len(found))
 	for i := range found {
-		if figures[i], err = figure(ctx, db, &found[i]); err != nil {
+		if figures[i], err = figure(ctx, db, &found[i], filter.AsOf); err != nil {
 			return nil, fmt.Errorf("read what stands behind the balance of %s in %s: %w", found[i].Account, found[i].AssetCode, err)
 		}
 	}
@@ -40,7 +40,7 @@ func Figures(ctx context.Context, db postgres.Querier, filter Filter) ([]evidenc
 
 const shownGeneration = `(SELECT tributary.shown('balances'))`
 
-func figure(ctx context.Context, db postgres.Querier, b *Balance) (evidence.Figure, error) {
+func figure(ctx context.Context, db postgres.Querier, b *Balance, asOf AsOf) (evidence.Figure, error) {
 	account, _ := ledger.ParseAccount(b.Account)
 	f := evidence.Figure{
 		Name: b.Account, Ledger: b.Ledger, Asset: b.AssetCode,
@@ -61,14 +61,21 @@ func figure(ctx context.Context, db postgres.Querier, b *Balance) (evidence.Figu
 	if err != nil {
 		return f, fmt.Errorf("its number: %w", err)
 	}
-	if f.Parts, err = parts(ctx, db, id); err != nil {
+	if asOf.isZero() {
+		f.Parts, err = parts(ctx, db, id)
+	} else {
+		f.Parts, err = partsAsOf(ctx, db, id, asOf)
+	}
+	if err != nil {
 		return f, fmt.Errorf("its totals by partition: %w", err)
 	}
-	err = db.QueryRow(ctx, `SELECT count(*) FROM balances.entries WHERE account = $1 AND generation = `+shownGeneration, id).Scan(&f.Expected)
+	occurred, recorded := asOf.bounds()
+	err = db.QueryRow(ctx, `SELECT count(*) FROM balances.entries e WHERE e.account = $1 AND e.generation = `+shownGeneration+
+		` AND `+counts(2, 3), id, occurred, recorded).Scan(&f.Expected) //nolint:mnd // $2 and $3.
 	if err != nil {
 		return f, fmt.Errorf("the number of its entries: %w", err)
 	}
-	f.Claims = together(claims(ctx, db, id))
+	f.Claims = together(claims(ctx, db, id, asOf))
 	return f, nil
 }
 
@@ -105,6 +112,10 @@ func parts(ctx context.Context, db postgres.Querier, id int32) (map[string]evide
 	if err != nil {
 		return nil, err
 	}
+	return scanParts(rows)
+}
+
+func scanParts(rows pgx.Rows) (map[string]evidence.Sum, error) {
 	defer rows.Close()
 	found := map[string]evidence.Sum{}
 	for rows.Next() {
@@ -125,13 +136,14 @@ func parts(ctx context.Context, db postgres.Querier, id int32) (map[string]evide
 const listClaims = `
 	SELECT e.event_id, e.occurred_at, topic.label, e."partition", e.kafka_offset, e.credit, e.amount::text
 	FROM balances.entries e JOIN tributary.labels topic ON topic.id = e.topic
-	WHERE e.account = $1 AND e.generation = ` + shownGeneration + `
+	WHERE e.account = $1 AND e.generation = ` + shownGeneration + ` AND %s
 	ORDER BY e.occurred_at, e.topic, e."partition", e.kafka_offset, e.event_id`
 
 // claims are the entries of an account, each by itself.
-func claims(ctx context.Context, db postgres.Querier, id int32) iter.Seq2[evidence.Claim, error] {
+func claims(ctx context.Context, db postgres.Querier, id int32, asOf AsOf) iter.Seq2[evidence.Claim, error] {
 	return func(yield func(evidence.Claim, error) bool) {
-		rows, err := db.Query(ctx, listClaims, id)
+		occurred, recorded := asOf.bounds()
+		rows, err := db.Query(ctx, fmt.Sprintf(listClaims, counts(2, 3)), id, occurred, recorded) //nolint:mnd // $2 and $3.
 		if err != nil {
 			yield(evidence.Claim{}, fmt.Errorf("read the entries: %w", err))
 			return

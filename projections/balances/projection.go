@@ -73,6 +73,7 @@ func (p *Projection) Tables() []postgres.Table {
 		{Name: "identity", Keys: []string{"PRIMARY KEY (event_id)"}},
 		{Name: "entries", Indexes: []string{"(account, occurred_at)"}},
 		{Name: "totals", With: "fillfactor = 60" + eager, Keys: []string{`PRIMARY KEY (account, topic, "partition")`}},
+		{Name: "copies", Indexes: []string{"(event_id)"}},
 		{Name: "conflicts", Keys: []string{`PRIMARY KEY (topic, "partition", kafka_offset)`}},
 	}
 }

@@ -32,6 +32,8 @@ type Filter struct {
 	After *Balance
 	// Limit is the most balances; 0 means 100.
 	Limit int
+	// AsOf says of when they are. Accounts without entries by then are not listed.
+	AsOf AsOf
 }
 
 const defaultLimit = 100
@@ -63,8 +65,14 @@ func List(ctx context.Context, db postgres.Querier, filter Filter) ([]Balance, e
 	if filter.Limit == 0 {
 		filter.Limit = defaultLimit
 	}
-	return postgres.List[Balance](ctx, db, "balances", listBalances, filter.Account, filter.Prefix, filter.Ledger, filter.Asset,
-		after.Account, after.Ledger, after.AssetCode, filter.Limit)
+	sql, arguments := listBalances, []any{
+		filter.Account, filter.Prefix, filter.Ledger, filter.Asset, after.Account, after.Ledger, after.AssetCode, filter.Limit,
+	}
+	if !filter.AsOf.isZero() {
+		occurred, recorded := filter.AsOf.bounds()
+		sql, arguments = listAsOf(), append(arguments, occurred, recorded)
+	}
+	return postgres.List[Balance](ctx, db, "balances", sql, arguments...)
 }
 
 // Entry is a posting: what an event did to an account.
@@ -95,12 +103,13 @@ type EntryFilter struct {
 	Account, Ledger, Asset string
 	After                  *Entry
 	Limit                  int
+	AsOf                   AsOf
 }
 
 const listEntries = `
 	SELECT event_id, entry, ledger, account, asset_code, direction, trim_scale(amount)::text,
 	       occurred_at, recorded_at, event_type, reference, topic, "partition", kafka_offset
-	FROM books.entries
+	FROM books.entries e
 	WHERE account = $1 AND ($2 = '' OR ledger = $2) AND ($3 = '' OR asset_code = $3)`
 
 // Entries gives an account's entries, the latest first.
@@ -112,6 +121,11 @@ func Entries(ctx context.Context, db postgres.Querier, filter EntryFilter) ([]En
 	if after := filter.After; after != nil {
 		sql += ` AND (occurred_at, topic, "partition", kafka_offset, entry) < ($5, $6, $7, $8, $9)`
 		arguments = append(arguments, after.OccurredAt, after.Topic, after.Partition, after.Offset, after.Entry)
+	}
+	if !filter.AsOf.isZero() {
+		occurred, recorded := filter.AsOf.bounds()
+		sql += " AND " + counts(len(arguments)+1, len(arguments)+2)
+		arguments = append(arguments, occurred, recorded)
 	}
 	sql += ` ORDER BY occurred_at DESC, topic DESC, "partition" DESC, kafka_offset DESC, entry DESC LIMIT $4`
 	entries, err := postgres.List[Entry](ctx, db, "the entries of "+filter.Account, sql, arguments...)

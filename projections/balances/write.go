@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/ledger"
@@ -104,4 +106,23 @@ func (p *Projection) KeepConflicts(
 // document is the event as CloudEvents JSON, which names no ledger where that is the default one.
 func document(event *ledger.Event) json.RawMessage {
 	return ledger.AppendJSON(nil, event)
+}
+
+// KeepCopies notes when further copies of events were recorded.
+func (p *Projection) KeepCopies(
+	ctx context.Context, tx pgx.Tx, generation postgres.Generation, copies []eventlog.Record,
+) error {
+	n := len(copies)
+	ids, recorded := make([]uuid.UUID, n), make([]time.Time, n)
+	topics, partitions, offsets := make([]string, n), make([]int32, n), make([]int64, n)
+	for i := range copies {
+		ids[i], recorded[i] = copies[i].Event.ID, copies[i].RecordedAt
+		topics[i], partitions[i], offsets[i] = copies[i].Topic, copies[i].Partition, copies[i].Offset
+	}
+	_, err := tx.Exec(ctx, "INSERT INTO "+generation.Table("copies")+` (event_id, recorded_at, topic, "partition", kafka_offset)
+		SELECT * FROM unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::int4[], $5::int8[])`, ids, recorded, topics, partitions, offsets)
+	if err != nil {
+		return fmt.Errorf("note %d copies of events: %w", n, err)
+	}
+	return nil
 }

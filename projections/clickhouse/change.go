@@ -68,10 +68,14 @@ func (c *change) commit(ctx context.Context) (projections.Committed, error) {
 	if err != nil {
 		return none, err
 	}
+	asides, err := c.withCopies(claimed.Again())
+	if err != nil {
+		return none, err
+	}
 	if err := c.step(ctx, "insert"); err != nil {
 		return none, err
 	}
-	if err := c.insert(ctx, rows, holds); err != nil {
+	if err := c.insert(ctx, rows, asides, holds); err != nil {
 		return none, err
 	}
 	if err := c.step(ctx, "offsets"); err != nil {
@@ -179,12 +183,22 @@ func (c *change) missing(claimed *postgres.Claimed, holds map[eventlog.TopicPart
 	return c.store.fold(slices.DeleteFunc(slices.Clone(claimed.Records()), func(record eventlog.Record) bool { return isIn(&record) }))
 }
 
+// withCopies are the asides of the batch, and those of the copies that were found by claiming. Of each further try they are the same.
+func (c *change) withCopies(again []eventlog.Record) ([]aside, error) {
+	keeper, ok := c.store.projection.(CopyKeeper)
+	if !ok || len(again) == 0 {
+		return c.asides, nil
+	}
+	copies, err := c.store.foldAsides(keeper.FoldCopies, again)
+	return slices.Concat(c.asides, copies), err
+}
+
 // insert puts in the asides, and then the rows as one block.
-func (c *change) insert(ctx context.Context, rows *block, holds map[eventlog.TopicPartition]*hold) error {
-	if len(c.asides)+rows.rows() > 0 {
+func (c *change) insert(ctx context.Context, rows *block, asides []aside, holds map[eventlog.TopicPartition]*hold) error {
+	if len(asides)+rows.rows() > 0 {
 		c.store.inserted = time.Now()
 	}
-	for _, aside := range c.asides {
+	for _, aside := range asides {
 		if err := c.store.send(ctx, c.generation.Table(aside.table), aside.columns, aside.body, ""); err != nil {
 			return c.explainInsert(ctx, aside.table, err)
 		}

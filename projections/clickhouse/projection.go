@@ -30,6 +30,13 @@ type Projection interface {
 	FoldAside(records []eventlog.Record) map[string]proto.Input
 }
 
+// CopyKeeper is a projection that keeps when further copies of events were recorded, those with the same content: an event is known
+// from the first of its copies on, whichever of them makes the row.
+type CopyKeeper interface {
+	// FoldCopies makes the rows of asides, by table name, from the copies of a batch. It is pure.
+	FoldCopies(copies []eventlog.Record) map[string]proto.Input
+}
+
 // Table is a table of a projection: one of its own for each generation.
 type Table struct {
 	// Name is that without the generation: "events" for revenue.events_g7.

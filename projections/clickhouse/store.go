@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/ClickHouse/ch-go/proto"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 	"github.com/jackc/pgx/v5/pgxpool"
 
@@ -180,7 +181,7 @@ func (s *Store) Prepare(ctx context.Context, batch projections.Batch) (projectio
 	if c.block, err = s.fold(c.claims.Records()); err != nil {
 		return nil, err
 	}
-	c.asides, err = s.foldAsides(batch.Records)
+	c.asides, err = s.foldAsides(s.projection.FoldAside, batch.Records)
 	return c, err
 }
 
@@ -196,13 +197,15 @@ func (s *Store) fold(records []eventlog.Record) (b *block, err error) {
 }
 
 // foldAsides makes the rows of the asides, encoded, by the statement that inserts them.
-func (s *Store) foldAsides(records []eventlog.Record) (asides []aside, err error) {
+func (s *Store) foldAsides(
+	fold func([]eventlog.Record) map[string]proto.Input, records []eventlog.Record,
+) (asides []aside, err error) {
 	tables := s.projection.Asides()
 	if len(tables) == 0 {
 		return nil, nil
 	}
 	defer func() { err = s.refusePanic(recover(), err) }()
-	folded := s.projection.FoldAside(records)
+	folded := fold(records)
 	for _, table := range tables {
 		rows := folded[table.Name]
 		if rowsOf(rows) == 0 {

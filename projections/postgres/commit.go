@@ -155,11 +155,15 @@ func (c *change) write(ctx context.Context, tx pgx.Tx) error {
 	if err := c.writes.Write(ctx, tx); err != nil {
 		return err
 	}
-	keeper, ok := c.store.projection.(ConflictKeeper)
-	if !ok || len(c.conflicts) == 0 {
-		return nil
+	if keeper, ok := c.store.projection.(CopyKeeper); ok && len(c.again) > 0 {
+		if err := keeper.KeepCopies(ctx, tx, c.generation, c.again); err != nil {
+			return err
+		}
 	}
-	return keeper.KeepConflicts(ctx, tx, c.generation, c.conflicts)
+	if keeper, ok := c.store.projection.(ConflictKeeper); ok && len(c.conflicts) > 0 {
+		return keeper.KeepConflicts(ctx, tx, c.generation, c.conflicts)
+	}
+	return nil
 }
 
 // findOut reads the progress after a refusal: nil if the batch is in, by an earlier try of this owner whose answer was

@@ -43,6 +43,8 @@ type admission struct {
 	ids       []identified
 	copies    []copied
 	conflicts []Conflict
+	// again are further copies of events, with the same content, of this batch or of one that is in.
+	again []eventlog.Record
 	// waits are, for each pair of partitions, duplicates on the one of events on the other.
 	waits     map[waitFor]wait
 	committed projections.Committed
@@ -85,7 +87,7 @@ func (c *admission) identify() {
 	}
 }
 
-// duplicate counts a copy and, if its content differs, lists it as a conflict.
+// duplicate counts a copy and keeps it; if its content differs, as a conflict.
 func (c *admission) duplicate(record eventlog.Record, hash, kept [16]byte, at eventlog.Position) {
 	c.committed.Duplicates++
 	if between := (waitFor{record.TopicPartition(), at.TopicPartition()}); between.partition != between.on {
@@ -95,10 +97,12 @@ func (c *admission) duplicate(record eventlog.Record, hash, kept [16]byte, at ev
 		}
 		c.waits[between] = wait{min(w.offset, record.Offset), max(w.on, at.Offset)}
 	}
-	if hash != kept {
-		c.committed.Conflicts++
-		c.conflicts = append(c.conflicts, Conflict{Refused: record, Kept: at})
+	if hash == kept {
+		c.again = append(c.again, record)
+		return
 	}
+	c.committed.Conflicts++
+	c.conflicts = append(c.conflicts, Conflict{Refused: record, Kept: at})
 }
 
 // settle counts the batch's further copies. It waits until the ids are claimed: where the first copy was none but itself

@@ -38,6 +38,12 @@ type ConflictKeeper interface {
 	KeepConflicts(ctx context.Context, tx pgx.Tx, generation Generation, conflicts []Conflict) error
 }
 
+// CopyKeeper is a projection that keeps when further copies of events were recorded, those with the same content: an event is known
+// from the first of its copies on, whichever of them counts.
+type CopyKeeper interface {
+	KeepCopies(ctx context.Context, tx pgx.Tx, generation Generation, copies []eventlog.Record) error
+}
+
 // Positional is a projection that keeps records by their positions, copies of events too: what it wants gets no identity.
 type Positional interface{ ByPosition() }
 

@@ -181,6 +181,9 @@ func (c *Claimed) claimUnderFence(ctx context.Context, tx pgx.Tx) error {
 // Records are the events that make rows, in offset order on each partition.
 func (c *Claimed) Records() []eventlog.Record { return c.records }
 
+// Again are the further copies of events, with the same content as the one that counts.
+func (c *Claimed) Again() []eventlog.Record { return c.again }
+
 // Committed tells what became of the others.
 func (c *Claimed) Committed() projections.Committed { return c.committed }
 

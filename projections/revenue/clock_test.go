@@ -176,7 +176,7 @@ func compareClocks(t *testing.T, zones []*time.Location) {
 	}
 	require.NoError(t, batch.Send())
 	query := "SELECT toUnixTimestamp(quarter), toUnixTimestamp(" + hourStart() + "), toDate(local) FROM " +
-		strings.ReplaceAll(inZoneWithHours(), "FROM revenue.events", "FROM revenue.instants WHERE zone = {tz:String}") + " ORDER BY quarter"
+		withWholeHours(inZone("revenue.instants WHERE zone = {tz:String}")) + " ORDER BY quarter"
 	for _, zone := range zones {
 		b.compareClock(t, query, zone, instants[zone])
 	}

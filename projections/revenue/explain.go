@@ -61,7 +61,7 @@ func atOnce(ctx context.Context, conn driver.Conn, q Query) ([]Row, map[eventlog
 		if err != nil || len(rows) == 0 {
 			return nil, nil, err
 		}
-		tops, err := readTops(ctx, conn)
+		tops, err := readTops(ctx, conn, &q)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -78,8 +78,8 @@ func atOnce(ctx context.Context, conn driver.Conn, q Query) ([]Row, map[eventlog
 }
 
 // readTops asks the aggregate of positions.
-func readTops(ctx context.Context, conn driver.Conn) (map[eventlog.TopicPartition]int64, error) {
-	rows, err := conn.Query(ctx, "SELECT topic, `partition`, max(kafka_offset) FROM revenue.events GROUP BY topic, `partition`")
+func readTops(ctx context.Context, conn driver.Conn, q *Query) (map[eventlog.TopicPartition]int64, error) {
+	rows, err := conn.Query(ctx, q.in("SELECT topic, `partition`, max(kafka_offset) FROM revenue.events GROUP BY topic, `partition`"))
 	if err != nil {
 		return nil, fmt.Errorf("read up to where revenue is: %w", err)
 	}
@@ -164,23 +164,24 @@ func (q *Query) eventsSQL(tops map[eventlog.TopicPartition]int64) (sql string, a
 	all := periods()
 	p := all[slices.IndexFunc(all, func(p period) bool { return p.name == c.view })]
 	const wanted = keys + ", event_id, occurred_at, topic, `partition`, kafka_offset, gross, refunds, fees"
-	from, expressions := "revenue.events", p.utc
+	from, expressions := events, p.utc
+	if !q.KnownAt.IsZero() {
+		from = knownEvents(wanted)
+		arguments = append(arguments, clickhouse.Named("known_at", clickhouseTime(q.KnownAt)))
+	}
 	if q.TZ != "UTC" {
-		from, expressions = localized(wanted), p.local
-		if q.By == ByHour {
-			from = withWholeHours(from)
-		}
+		from, expressions = p.zoned(localized(wanted, from)), p.local
 		arguments = append(arguments, clickhouse.Named("tz", q.TZ))
 	}
 	named := make([]string, len(p.columns))
 	for i, column := range p.columns {
 		named[i] = expressions[i] + " AS " + column
 	}
-	return fmt.Sprintf(`SELECT %s AS at, toInt32(%s) AS in_year, toInt32(%s) AS number, event_id, occurred_at,
+	return q.in(fmt.Sprintf(`SELECT %s AS at, toInt32(%s) AS in_year, toInt32(%s) AS number, event_id, occurred_at,
 			topic, "partition", kafka_offset, toString(gross), toString(refunds), toString(fees)
 		FROM (SELECT %s, %s FROM %s) WHERE %s AND %s
 		ORDER BY occurred_at, topic, "partition", kafka_offset`,
-		c.at, c.year, c.number, wanted, strings.Join(named, ", "), from, where, upTo(tops)), arguments, nil
+		c.at, c.year, c.number, wanted, strings.Join(named, ", "), from, where, upTo(tops))), arguments, nil
 }
 
 // upTo is the condition for rows that were there.

@@ -157,6 +157,26 @@ func (*Projection) FoldAside(records []eventlog.Record) map[string]proto.Input {
 	}}
 }
 
+// FoldCopies makes a row of each further copy of an event that counts.
+func (*Projection) FoldCopies(copies []eventlog.Record) map[string]proto.Input {
+	n := len(copies)
+	ids, recorded, topics := make(proto.ColUUID, n), micros(n), text(n)
+	partitions, offsets := make(proto.ColInt32, n), make(proto.ColInt64, n)
+	for i := range copies {
+		ids[i] = copies[i].Event.ID
+		recorded.Data[i] = proto.DateTime64(copies[i].RecordedAt.UnixMicro())
+		topics.Append(copies[i].Topic)
+		partitions[i], offsets[i] = copies[i].Partition, copies[i].Offset
+	}
+	return map[string]proto.Input{"copies": {
+		{Name: "event_id", Data: &ids},
+		{Name: "recorded_at", Data: recorded},
+		{Name: "topic", Data: topics},
+		{Name: "partition", Data: &partitions},
+		{Name: "kafka_offset", Data: &offsets},
+	}}
+}
+
 // versionOf is the order of events that name the same post: time, then id.
 func versionOf(event *ledger.Event) proto.UInt256 {
 	return proto.UInt256{

@@ -61,7 +61,8 @@ func (*Projection) Rows() clickhouse.Table {
 	}
 }
 
-// Asides are the posts. A version is the time of the event, in microseconds, and below it the event's id.
+// Asides are the posts, and the further copies of events. A version of a post is the time of the event, in microseconds, and below it
+// the event's id.
 func (*Projection) Asides() []clickhouse.Table {
 	return []clickhouse.Table{{
 		Name: "posts",
@@ -76,5 +77,16 @@ func (*Projection) Asides() []clickhouse.Table {
 		},
 		Engine:  "ReplacingMergeTree(version)",
 		OrderBy: "ledger, plugin_id, post_id",
+	}, {
+		Name: "copies",
+		Columns: []string{
+			"event_id UUID",
+			"recorded_at DateTime64(6, 'UTC')",
+			"topic LowCardinality(String)",
+			"`partition` Int32",
+			"kafka_offset Int64",
+		},
+		Engine:  "ReplacingMergeTree",
+		OrderBy: "event_id, topic, `partition`, kafka_offset",
 	}}
 }

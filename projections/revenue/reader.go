@@ -35,6 +35,40 @@ type Query struct {
 	From, To string
 	// TZ is the time zone in which hours, days and years begin; UTC when empty.
 	TZ string
+	// KnownAt leaves out events of which no copy was recorded by then; zero: none.
+	KnownAt time.Time
+	// Generation is the one to read; 0 is the live one.
+	Generation int32
+}
+
+// Shown is a generation as a Query names it: 0 for the live one. It is an error where people have no names for it.
+func Shown(ctx context.Context, conn driver.Conn, generation int32) (int32, error) {
+	if generation == 0 {
+		return 0, nil
+	}
+	var live, named uint64
+	err := conn.QueryRow(ctx, "SELECT countIf(database = {live:String} AND match(as_select, {table:String})), countIf(database = {named:String}) "+
+		"FROM system.tables WHERE name = 'events'", clickhouse.Named("live", Name),
+		clickhouse.Named("table", fmt.Sprintf(`\bevents_g%d\b`, generation)), clickhouse.Named("named", fmt.Sprintf("%s_g%d", Name, generation)),
+	).Scan(&live, &named)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("look for generation %d of the revenue: %w", generation, err)
+	case live > 0:
+		return 0, nil
+	case named == 0:
+		return 0, fmt.Errorf("there is no generation %d of revenue to be asked; `tributary replay status` lists them", generation)
+	default:
+		return generation, nil
+	}
+}
+
+// in makes SQL read the query's generation.
+func (q *Query) in(sql string) string {
+	if q.Generation == 0 {
+		return sql
+	}
+	return strings.ReplaceAll(sql, Name+".", fmt.Sprintf("%s_g%d.", Name, q.Generation))
 }
 
 // Row is the revenue of a period in one asset; of the fields that name the period those that are not asked for are empty.
@@ -106,15 +140,31 @@ func (q *Query) sql() (sql string, arguments []any, err error) {
 	if err != nil {
 		return "", nil, err
 	}
-	view := c.view
-	if q.TZ != "UTC" {
-		view += "_in(tz = '" + q.TZ + "')"
-	}
-	return fmt.Sprintf(`SELECT %s AS at, toInt32(%s) AS in_year, toInt32(%s) AS number, toString(asset_code) AS asset,
+	return q.in(fmt.Sprintf(`SELECT %s AS at, toInt32(%s) AS in_year, toInt32(%s) AS number, toString(asset_code) AS asset,
 			toString(sum(gross)), toString(sum(refunds)), toString(sum(fees)), toString(sum(net)), toInt64(sum(events))
 		FROM revenue.%s WHERE %s GROUP BY at, in_year, number, asset ORDER BY at, in_year, number, asset`,
-		c.at, c.year, c.number, view, where), arguments, nil
+		c.at, c.year, c.number, q.viewOf(c), where)), arguments, nil
 }
+
+// viewOf is the view that answers, with its parameters.
+func (q *Query) viewOf(c columns) string {
+	view, parameters := c.view, []string{}
+	if q.TZ != "UTC" {
+		view += "_in"
+		parameters = append(parameters, "tz = '"+q.TZ+"'")
+	}
+	if !q.KnownAt.IsZero() {
+		view += "_known_at"
+		parameters = append(parameters, "known_at = '"+clickhouseTime(q.KnownAt)+"'")
+	}
+	if len(parameters) == 0 {
+		return view
+	}
+	return view + "(" + strings.Join(parameters, ", ") + ")"
+}
+
+// clickhouseTime is a time as ClickHouse reads it, in UTC.
+func clickhouseTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000") }
 
 // asked is the question in terms of a view's columns: which view and columns, and a condition.
 func (q *Query) asked() (c columns, condition string, arguments []any, err error) {

@@ -1,6 +1,7 @@
 package revenue
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -26,6 +27,13 @@ func (*Projection) LiveViews(generation clickhouse.Generation) []clickhouse.View
 			Columns: definitions("", "ledger", "plugin_id", "of.post_id", "title", "url", "category"),
 			Select:  "SELECT ledger, plugin_id, post_id, title, url, category FROM " + generation.Table("posts") + " FINAL",
 		},
+		{
+			Name: "copies",
+			Comment: "A row a further copy of an event that is in events: where it lies in the log, and when it was recorded. An event is known " +
+				"from the first of its copies on.",
+			Columns: definitions("", "event_id", "recorded_at", "topic", "partition", "kafka_offset"),
+			Select:  "SELECT event_id, recorded_at, topic, `partition`, kafka_offset FROM " + generation.Table("copies") + " FINAL",
+		},
 	}
 }
 
@@ -34,8 +42,8 @@ type period struct {
 	name, comment string
 	// columns say which piece; they are given, of a quarter hour, by expressions in UTC and in a time zone.
 	columns, utc, local []string
-	// zoned is what local is of.
-	zoned string
+	// hours tells that local needs the whole hours before.
+	hours bool
 }
 
 func periods() []period {
@@ -43,7 +51,7 @@ func periods() []period {
 		{
 			name:    "by_hour",
 			comment: "Revenue by hour. hour is when it began: where clocks are set, an hour that comes twice is two, and one may be short.",
-			columns: []string{"hour"}, utc: []string{"toStartOfHour(" + quarter + ")"}, zoned: inZoneWithHours(), local: []string{hourStart()},
+			columns: []string{"hour"}, utc: []string{"toStartOfHour(" + quarter + ")"}, hours: true, local: []string{hourStart()},
 		},
 		byDate("by_day", "Revenue by day.", "day", ""),
 		byDate("by_month", "Revenue by month, from 1 to 12.", "year", "toYear", "month", "toMonth"),
@@ -54,7 +62,7 @@ func periods() []period {
 
 // byDate is a period by columns that are functions of the date; none is the date itself.
 func byDate(name, comment string, columnsAndFunctions ...string) period {
-	p := period{name: name, comment: comment, zoned: inZone()}
+	p := period{name: name, comment: comment}
 	for pair := range slices.Chunk(columnsAndFunctions, 2) {
 		p.columns = append(p.columns, pair[0])
 		p.utc = append(p.utc, pair[1]+"(toDate("+quarter+"))")
@@ -63,16 +71,49 @@ func byDate(name, comment string, columnsAndFunctions ...string) period {
 	return p
 }
 
-// Views are the periods, in UTC and in any time zone.
+// events is what is known for ever: all of them.
+const events = "revenue.events"
+
+// known is the parameter of the views as of a recorded time: a string, because ClickHouse does not read RFC 3339 as a DateTime64.
+const known = "parseDateTime64BestEffort({known_at:String}, 6, 'UTC')"
+
+// knownEvents are those columns of the events of which a copy was in the log by then. (A condition with OR would have ClickHouse read every
+// id, which no other column outweighs.)
+func knownEvents(columns string) string {
+	return fmt.Sprintf(`(SELECT %[1]s FROM revenue.events WHERE recorded_at <= %[2]s
+		UNION ALL SELECT %[1]s FROM revenue.events WHERE recorded_at > %[2]s
+			AND event_id IN (SELECT event_id FROM revenue.copies WHERE recorded_at <= %[2]s))`, columns, known)
+}
+
+// zoned are events in a zone, as the period's columns need them.
+func (p period) zoned(localized string) string {
+	if p.hours {
+		return withWholeHours(localized)
+	}
+	return localized
+}
+
+// Views are the periods, in UTC and in any time zone, and the same as they were known at a time.
 func (*Projection) Views() []clickhouse.View {
 	all := periods()
-	views := make([]clickhouse.View, 0, 2*len(all))
+	views := make([]clickhouse.View, 0, 4*len(all))
+	then := knownEvents("occurred_at, " + keys + ", gross, refunds, fees")
 	for _, p := range all {
 		views = append(views,
-			clickhouse.View{Name: p.name, Comment: p.comment + " In UTC.", Columns: p.definitions(), Select: p.query("revenue.events", p.utc)},
+			clickhouse.View{Name: p.name, Comment: p.comment + " In UTC.", Columns: p.definitions(), Select: p.query(events, p.utc)},
 			clickhouse.View{
 				Name: p.name + "_in", Comment: p.comment + " In a time zone: " + p.name + "_in(tz = 'Asia/Kolkata').",
-				Select: p.query(p.zoned, p.local),
+				Select: p.query(p.zoned(inZone(events)), p.local),
+			},
+			clickhouse.View{
+				Name: p.name + "_known_at", Comment: p.comment + " In UTC, by the events that were recorded by then: " +
+					p.name + "_known_at(known_at = '2026-04-01 00:00:00'), a time in UTC. Titles are the latest.",
+				Select: p.query(then, p.utc),
+			},
+			clickhouse.View{
+				Name: p.name + "_in_known_at", Comment: p.comment + " In a time zone, by the events that were recorded by then: " +
+					p.name + "_in_known_at(tz = 'Asia/Kolkata', known_at = '2026-04-01 00:00:00'), a time in UTC. Titles are the latest.",
+				Select: p.query(p.zoned(inZone(then)), p.local),
 			})
 	}
 	return views

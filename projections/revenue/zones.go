@@ -13,12 +13,12 @@ const zone = "{tz:String}"
 // inZone are the events with their quarter hour as the clocks of the zone show it, local, a DateTime in it. Where that cannot
 // be known it refuses. (Each name is a level of its own: within one level ClickHouse writes every name out, which takes it
 // longer than to answer.)
-func inZone() string { return localized(keys + ", gross, refunds, fees") }
+func inZone(events string) string { return localized(keys+", gross, refunds, fees", events) }
 
-// localized are those columns of the events, with their quarter hour and local.
-func localized(columns string) string {
+// localized are those columns of events, with their quarter hour and local.
+func localized(columns, events string) string {
 	return fmt.Sprintf(`(SELECT *, toTimeZone(quarter + throwIf(%s, %s), %s) AS local
-		FROM (SELECT %s, %s AS quarter FROM revenue.events))`, unknowable(), refusal, zone, columns, quarter)
+		FROM (SELECT %s, %s AS quarter FROM %s))`, unknowable(), refusal, zone, columns, quarter, events)
 }
 
 const refusal = "concat('The clocks of ', " + zone + ", ' were not set at whole quarter hours then; revenue.events has the times')"
@@ -86,9 +86,7 @@ func runsOn(local string, quarterHours int) string {
 	return fmt.Sprintf("(%s - (%s)) IN (%d, %d)", clock(local), clock(before), minutes, minutes-dayMinutes)
 }
 
-// inZoneWithHours are those with the DateTime whole hours before.
-func inZoneWithHours() string { return withWholeHours(inZone()) }
-
+// withWholeHours are events in a zone with the DateTime whole hours before.
 func withWholeHours(events string) string {
 	return "(SELECT *, local - 60 * toMinute(local) AS whole_hours FROM " + events + ")"
 }
