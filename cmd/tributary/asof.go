@@ -31,7 +31,7 @@ func (m *moments) addTo(command *cobra.Command, withZone bool) {
 	set.StringVar(&m.atText, "at", "", "as of a day's end or a time, by when events occurred")
 	addKnownAt(command, &m.knownText)
 	if withZone {
-		set.StringVar(&m.tz, "tz", "UTC", "the time zone of days and times that name none, such as Europe/Paris")
+		set.StringVar(&m.tz, "tz", "UTC", "of times that name none")
 	}
 }
 

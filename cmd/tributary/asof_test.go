@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,7 +48,7 @@ func closedMarch(t *testing.T) books {
 	t.Helper()
 	b := migrated(t).withClickHouse(t)
 	euros := func(cents int) *eventsv1.Money {
-		return &eventsv1.Money{Value: fmt.Sprint(cents), AssetCode: "EUR", AssetScale: new(uint32(2))}
+		return &eventsv1.Money{Value: strconv.Itoa(cents), AssetCode: "EUR", AssetScale: new(uint32(2))}
 	}
 	event := func(n byte, at string, data ledger.Data) *ledger.Event {
 		when, err := time.Parse(time.RFC3339, at)
@@ -103,7 +104,8 @@ func TestBooksAsTheyWere(t *testing.T) {
 		require.Equal(t, exitDone, code)
 		require.Equal(t, want, totals[0].Log["balance"], args)
 	}
-	require.Contains(t, b.must(t, "get", "balance", account, "--known-at", "2011-04-01").stderr, "balances as known at 2011-04-01 00:00:00 UTC")
+	require.Contains(t, b.must(t, "get", "balance", account, "--known-at", "2011-04-01").stderr,
+		"balances as known at 2011-04-01 00:00:00 UTC")
 	got := b.run(t, "get", "balance", account, "--at", "2011-03-01")
 	require.Equal(t, exitNo, got.code)
 	require.Contains(t, got.stderr, `"merchant:acme:payable" had no entries at 2011-03-01 23:59:59.999999 UTC`)
@@ -141,11 +143,11 @@ RECORDED             OCCURRED             EVENT             OWNER      NET  ASSE
 	require.Contains(t, b.must(t, "restated", "--closed", "2012-04-06", "--year", "1999").stderr, "there is no such revenue")
 	lines := decodeLines[map[string]any](t, b.must(t, "restated", "--closed", "2011-04-02", "--from", "2011-03-01", "--to", "2011-03-31",
 		"--tz", "Pacific/Auckland", "--events", "--json").stdout)
-	require.Len(t, lines, 0)
+	require.Empty(t, lines)
 	lines = decodeLines[map[string]any](t, b.must(t, "restated", "--closed", "2011-04-03", "--day", "2011-03-31", "--events", "--json").stdout)
 	require.Len(t, lines, 2)
 	require.Equal(t, "-50", lines[0]["difference"])
-	require.Equal(t, "payments", lines[1]["topic"].(string)[len("tributary."):]) //nolint:forcetypeassert // A test.
+	require.Equal(t, "payments", lines[1]["topic"].(string)[len("tributary."):])
 	for _, wrong := range []string{
 		"--month 2011-03", "--closed 2011-04-01", "--closed 2011-04-01 --month 2011-03 --year 2011", "--closed x --month 2011-03",
 		"--closed 2011-04-01 --from 2011-03-01", "--closed 2011-04-01 --month march", "--closed 2011-04-01 --from 2011-03-02 --to 2011-03-01",

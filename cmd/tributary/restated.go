@@ -34,8 +34,8 @@ reversals. --events lists them. Owners of whom nothing came since are left out.
 
 A day given to --closed is the moment at which it begins. Days, months and years are those of --tz.`,
 		Example: `  tributary restated --closed 2011-04-01 --month 2011-03
-  tributary restated --closed 2011-04-05T18:00:00+01:00 --month 2011-03 --tz Europe/London --owner acme --events
-  tributary restated --closed 2012-01-10 --year 2011 --json | jq -r '[.owner, .difference, .asset_code] | @tsv'`,
+  tributary restated --closed 2011-04-05T18:00:00+01:00 --month 2011-03 --owner acme --events
+  tributary restated --closed 2012-01-10 --year 2011 --json | jq -r '[.owner, .difference] | @tsv'`,
 		Args:              cobra.NoArgs,
 		ValidArgsFunction: noCompletion,
 		RunE: func(command *cobra.Command, _ []string) error {
