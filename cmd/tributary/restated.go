@@ -57,7 +57,7 @@ asset_code, type, event_id, occurred_at, recorded_at, net, topic, partition, kaf
 func (f *restatedFlags) add(command *cobra.Command) {
 	const many = 100
 	set := command.Flags()
-	set.StringVar(&f.closed, "closed", "", "when the period was closed: a day or a time, by when events were recorded; required")
+	set.StringVar(&f.closed, "closed", "", "when the period was closed: a day or a time; required")
 	set.StringVar(&f.day, "day", "", "the period: a day, such as 2011-03-31")
 	set.StringVar(&f.month, "month", "", "the period: a month, such as 2011-03")
 	set.StringVar(&f.year, "year", "", "the period: a year, such as 2011")
