@@ -41,7 +41,7 @@ func (c *chaos) startActors() {
 		c.sources.Go(one.run)
 	}
 	if c.canReplay() {
-		c.replays = &replayer{c: c, random: c.chance()}
+		c.replays = &replayer{c: c, random: c.chance(), cut: map[string]time.Time{}}
 		c.sources.Go(c.replays.run)
 	} else {
 		c.Log("NOT TESTED: replays, for this program has none")

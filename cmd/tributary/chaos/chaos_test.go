@@ -16,17 +16,17 @@ import (
 
 // TestChaosOnTheEmbeddedKafka has faults of every kind while events flow, twice published ones and broken records among them, and
 // proves in the end that every acknowledged event counted once. TRIBUTARY_CHAOS_FAULTS says how many, TRIBUTARY_CHAOS_SEED which, and
-// TRIBUTARY_CHAOS_TIME for how long at most.
+// TRIBUTARY_CHAOS_TIME for how long at most, else a minute: a run among other tests is short.
 func TestChaosOnTheEmbeddedKafka(t *testing.T) {
 	t.Parallel()
-	newChaos(t, embeddedKafka(t)).run(8)
+	newChaos(t, embeddedKafka(t)).run(6)
 }
 
 // TestChaosOnThreeBrokers does the same on Apache Kafka, three replicas of which two must be in sync. Batches that are all or nothing
 // are published as well.
 func TestChaosOnThreeBrokers(t *testing.T) {
 	t.Parallel()
-	newChaos(t, threeBrokers(t)).run(8)
+	newChaos(t, threeBrokers(t)).run(6)
 }
 
 // patience bounds waits that only a bug can exceed: everything recovers from every fault in less.
@@ -87,7 +87,7 @@ func (c *chaos) run(count int) {
 		count, err = strconv.Atoi(given)
 		require.NoError(c, err, "TRIBUTARY_CHAOS_FAULTS")
 	}
-	limit := time.Hour
+	limit := time.Minute
 	if given := os.Getenv("TRIBUTARY_CHAOS_TIME"); given != "" {
 		var err error
 		limit, err = time.ParseDuration(given)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 
@@ -20,11 +23,14 @@ type fault struct {
 	do     func(ctx context.Context, random *rand.Rand) (string, error)
 }
 
-// deal shuffles the deck, again and again: a long run has each fault about as often as any other.
+// deal shuffles the deck, again and again: a long run has each fault about as often as any other. TRIBUTARY_CHAOS_WITHOUT names those to
+// leave out, with semicolons between.
 func (c *chaos) deal(count int) []fault {
+	without := strings.Split(os.Getenv("TRIBUTARY_CHAOS_WITHOUT"), ";")
 	var dealt []fault
 	for len(dealt) < count {
 		deck := c.deck()
+		deck = slices.DeleteFunc(deck, func(f fault) bool { return slices.Contains(without, f.kind) })
 		c.random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		dealt = append(dealt, deck...)
 	}
@@ -40,8 +46,8 @@ func (c *chaos) deck() []fault {
 	deck = append(deck, c.ofNetwork(ofPostgres, c.stack.toPostgres)...)
 	deck = append(deck, c.ofNetwork(ofClickHouse, c.stack.toClickHouse)...)
 	deck = append(deck, c.ofNetwork(ofKafka, c.stack.kafka.proxies...)...)
-	for victim, disk := range map[string]*disk{ofPostgres: c.stack.disks[ofPostgres], ofClickHouse: c.stack.disks[ofClickHouse]} {
-		if disk != nil {
+	for _, victim := range []string{ofPostgres, ofClickHouse} { // in one order, for the seed's sake
+		if disk := c.stack.disks[victim]; disk != nil {
 			deck = append(deck, fault{victim + ": disk full", victim, func(ctx context.Context, random *rand.Rand) (string, error) {
 				return c.fillDisk(ctx, random, victim, disk)
 			}})

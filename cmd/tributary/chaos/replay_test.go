@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -19,6 +20,8 @@ type replayer struct {
 	random *rand.Rand
 
 	now atomic.Pointer[process]
+	// cut are the projections whose last command did not come to its end: its session in Postgres may outlive it for a while.
+	cut map[string]time.Time
 }
 
 // canReplay tells whether the program has replays.
@@ -45,22 +48,25 @@ func (r *replayer) step() error {
 	name := all[r.random.IntN(len(all))].Name
 	switch r.random.IntN(5) {
 	case 0:
-		return r.command("rollbacks", "replay", "rollback", name)
-	case 1:
+		return r.command("rollbacks", name, "rollback", name)
+	case 1, 2:
 		old, err := r.old()
 		if err != nil || len(old) == 0 {
 			return err
 		}
-		one := old[r.random.IntN(len(old))]
-		return r.command("generations dropped", "replay", "drop", one.Projection, strconv.Itoa(int(one.Generation)))
+		return r.drop("generations dropped", old[r.random.IntN(len(old))])
 	default:
-		return r.command("replays", "replay", name)
+		return r.command("replays", name, name)
 	}
 }
 
+func (r *replayer) drop(what string, one generation) error {
+	return r.command(what, one.Projection, "drop", one.Projection, strconv.Itoa(int(one.Generation)))
+}
+
 // command runs one, whose process faults may find.
-func (r *replayer) command(what string, args ...string) error {
-	p, err := r.c.start(args...)
+func (r *replayer) command(what, projection string, args ...string) error {
+	p, err := r.c.start(append([]string{"replay"}, args...)...)
 	if err != nil {
 		return err
 	}
@@ -70,21 +76,39 @@ func (r *replayer) command(what string, args ...string) error {
 	case <-time.After(2 * patience):
 		return fmt.Errorf("%v does not end:\n%s", args, p.tail())
 	}
-	switch {
-	case p.code() == 0:
+	if p.code() == 0 {
+		delete(r.cut, projection)
 		r.c.report.note(what + " done")
-	case p.told.Load():
-		r.c.report.note(what + " killed or stopped on the way")
-	case strings.Contains(p.said(), "differs"): // whatever else there was, equal logs make equal tables
-		return fmt.Errorf("%v ended with %d:\n%s", args, p.code(), p.tail())
-	case strings.Contains(p.said(), "nothing to go back to"):
-		r.c.report.note(what + " refused, for there was nothing to go back to")
-	case r.c.anyAway(p.born):
-		r.c.report.note(what + " ended while a server was away, and resumed later")
-	default:
-		return fmt.Errorf("%v ended with %d:\n%s", args, p.code(), p.tail())
+		return nil
 	}
+	how, err := r.ending(p, projection)
+	if err != nil {
+		return fmt.Errorf("%v ended with %d: %w:\n%s", args, p.code(), err, p.tail())
+	}
+	r.c.report.note(what + " " + how)
 	return nil
+}
+
+// ending says why a command did not do what it is for, where it may be so.
+func (r *replayer) ending(p *process, projection string) (string, error) {
+	said := p.said()
+	cut, wasCut := r.cut[projection]
+	switch {
+	case p.told.Load():
+		r.cut[projection] = time.Now()
+		return "killed or stopped on the way", nil
+	case strings.Contains(said, "NOT made live"): // whatever else there was, equal logs make equal tables
+		return "", errors.New("the generations differ")
+	case strings.Contains(said, "nothing to go back to"):
+		return "refused, for there was nothing to go back to", nil
+	case strings.Contains(said, "another replay, rollback or drop") && wasCut && time.Since(cut) < patience:
+		return "refused, for the session of one that was cut had not ended yet", nil
+	case r.c.anyAway(p.born):
+		r.cut[projection] = time.Now()
+		return "ended while a server was away, and resumed later", nil
+	default:
+		return "", errors.New("no server was away")
+	}
 }
 
 // generation is one that is not live.
@@ -123,16 +147,27 @@ func (r *replayer) ask(ctx context.Context) ([]generation, error) {
 func (r *replayer) finish() {
 	r.c.Helper()
 	for _, definition := range definitions() {
-		require.NoError(r.c, r.command("replays at the end", "replay", definition.Name))
+		r.insist(definition.Name, func() error { return r.command("replays at the end", definition.Name, definition.Name) })
 	}
 	old, err := r.old()
 	require.NoError(r.c, err)
 	for _, one := range old {
-		require.NoError(r.c, r.command("generations dropped at the end", "replay", "drop", one.Projection, strconv.Itoa(int(one.Generation))))
+		r.insist(one.Projection, func() error { return r.drop("generations dropped at the end", one) })
 	}
 	old, err = r.old()
 	require.NoError(r.c, err)
 	require.Empty(r.c, old, "each projection has one generation, which is live")
+}
+
+// insist does a thing until nothing was in its way.
+func (r *replayer) insist(projection string, do func() error) {
+	r.c.Helper()
+	r.cut[projection] = time.Now()
+	r.c.await(patience, "a command on generations of "+projection+" comes to its end", func() bool {
+		require.NoError(r.c, do())
+		_, again := r.cut[projection]
+		return !again
+	})
 }
 
 // ofReplay are the faults of a replay that is under way.

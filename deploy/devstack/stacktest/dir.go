@@ -70,7 +70,7 @@ func (h *home) remove() error {
 	return errors.Join(os.RemoveAll(h.dir), h.lock.Close())
 }
 
-// sweepHomes removes the folders of test binaries that were killed: nobody holds their lock any more.
+// sweepHomes removes the folders of test binaries that were killed, and what they mounted there: nobody holds their lock any more.
 func sweepHomes() {
 	locks, err := filepath.Glob(filepath.Join(os.TempDir(), homePrefix+"*", lockName))
 	if err != nil {
@@ -82,6 +82,7 @@ func sweepHomes() {
 			continue // somebody else's
 		}
 		if syscall.Flock(int(lock.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
+			unmountIn(filepath.Dir(path))
 			_ = os.RemoveAll(filepath.Dir(path))
 		}
 		_ = lock.Close()
