@@ -37,7 +37,8 @@ rollback" goes back to it, "tributary replay drop" removes it.
 
 Killed at any moment nothing is lost and nothing is half done: the same command goes on where it was
 (--restart begins anew). Where the tables differ it prints how, and exits with 1; --accept-differences
-makes the new ones live all the same, as after a change of how events are read.
+makes the new ones live all the same, as after a change of how events are read. It accepts whatever
+differs, from the live tables or from the log: look first whether it says "proven from the log".
 
 With --until it builds a side generation, for questions: the tables as they were at a time (RFC 3339;
 records of that very moment are in), or up to and with some positions of the log, as publish prints
@@ -74,7 +75,7 @@ differences); proof and comparison are null where there was none`
 func (f *replayFlags) add(command *cobra.Command) {
 	command.Flags().IntVar(&f.rate, "rate", 0, "read at most so many events a second; 0 reads as fast as it can")
 	command.Flags().IntVar(&f.workers, "workers", 0, "share out the partitions to so many; 0 means one for each core")
-	command.Flags().BoolVar(&f.accept, "accept-differences", false, "make it live although it differs")
+	command.Flags().BoolVar(&f.accept, "accept-differences", false, "make it live although it differs, from the live tables or from the log")
 }
 
 func (f *replayFlags) check() error {
