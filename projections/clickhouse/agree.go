@@ -42,7 +42,7 @@ func Agree(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection
 	if err != nil {
 		return err
 	}
-	rows, err := positions(ctx, conn, g.Table(projection.Rows().Name))
+	rows, _, err := positions(ctx, conn, g.Table(projection.Rows().Name)) // A projector that reads them next mends what is broken.
 	if err != nil {
 		return err
 	}
@@ -80,11 +80,21 @@ func (in inside) found(p eventlog.TopicPartition, below, accepted int64) string 
 		in.count, p, in.top, accepted, below)
 }
 
-// positions are what is in, by partition, from an aggregate that each part carries.
-func positions(ctx context.Context, conn driver.Conn, table string) (map[eventlog.TopicPartition]inside, error) {
+// positions are what is in, by partition, from an aggregate that each part carries. Where that cannot be read they are counted
+// from the rows, and broken says why.
+func positions(ctx context.Context, conn driver.Conn, table string) (all map[eventlog.TopicPartition]inside, broken, err error) {
+	all, err = readPositions(ctx, conn, table)
+	if unreadable(err) {
+		broken = err
+		all, err = readPositions(fromRows(ctx), conn, table)
+	}
+	return all, broken, explain("read what is in", err)
+}
+
+func readPositions(ctx context.Context, conn driver.Conn, table string) (map[eventlog.TopicPartition]inside, error) {
 	all := map[eventlog.TopicPartition]inside{}
 	rows, err := conn.Query(ctx, positionsSQL(table))
-	return all, explain("read what is in", each(rows, err, func(rows driver.Rows) error {
+	return all, each(rows, err, func(rows driver.Rows) error {
 		var p eventlog.TopicPartition
 		var in inside
 		var count uint64
@@ -92,7 +102,7 @@ func positions(ctx context.Context, conn driver.Conn, table string) (map[eventlo
 		in.count = int64(count)
 		all[p] = in
 		return err //nolint:wrapcheck // Explained above.
-	}))
+	})
 }
 
 // claimed looks for the claims of the last rows of partitions that are ahead of Postgres.

@@ -106,7 +106,11 @@ func (s *Store) readPositions(ctx context.Context, g Generation, holds map[event
 	for _, h := range holds {
 		h.top, h.count = -1, 0
 	}
-	all, err := positions(ctx, s.conn, g.Table(s.projection.Rows().Name))
+	table := g.Table(s.projection.Rows().Name)
+	all, broken, err := positions(ctx, s.conn, table)
+	if err == nil && broken != nil {
+		s.mend(ctx, table, broken.Error())
+	}
 	for p, h := range holds {
 		if in, some := all[p]; some {
 			h.top, h.count = in.top, in.count

@@ -139,6 +139,7 @@ func (s *Store) own(
 	if err := s.secure(ctx, generation, holds); err != nil {
 		return err
 	}
+	s.mendOthers(ctx, generation)
 	counted, err := postgres.Counted(ctx, s.pool, generation.Number)
 	if err != nil {
 		return err
@@ -165,6 +166,9 @@ func (s *Store) Check(ctx context.Context, held []projections.Held) error {
 	}
 	err := Agree(ctx, s.pool, s.conn, s.projection, held[0].Generation)
 	s.agreed.Store(err == nil)
+	if err == nil {
+		s.mendOthers(ctx, s.generation(held[0].Generation))
+	}
 	return err
 }
 
