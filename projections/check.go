@@ -57,7 +57,8 @@ func (s *session) check(ctx context.Context) error {
 func (s *session) checkNow(ctx context.Context, store Checker) error {
 	try, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
-	err := store.Check(try, s.held())
+	held := s.held()
+	err := store.Check(try, held)
 	_, fenced := errors.AsType[*FencedError](err)
 	switch {
 	case ctx.Err() != nil:
@@ -66,7 +67,7 @@ func (s *session) checkNow(ctx context.Context, store Checker) error {
 		s.health.mend(troubleStore)
 		return nil
 	case fenced:
-		return err
+		return s.fenced(ctx, held, err)
 	default:
 		s.health.fail(troubleStore, err)
 		return nil

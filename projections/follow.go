@@ -30,26 +30,35 @@ func (s *session) ended(ctx context.Context, batch Batch, err error) error {
 	if _, fenced := errors.AsType[*FencedError](err); !fenced {
 		return err
 	}
+	held := make([]Held, len(batch.Ranges))
+	for i, r := range batch.Ranges {
+		held[i] = Held{TopicPartition: r.TopicPartition, Epoch: r.Epoch, Generation: r.Generation}
+	}
+	return s.fenced(ctx, held, err)
+}
+
+// fenced is called when what was held turns out not to be ours any more. It is no error where a swap is why.
+func (s *session) fenced(ctx context.Context, held []Held, err error) error {
 	s.following.Lock() // Where the poller follows just now, it is done then.
-	outdated := s.outdated(batch)
+	outdated := s.outdated(held)
 	s.following.Unlock()
 	if outdated {
 		return nil // The poller has followed while this was under way.
 	}
 	live, failed := s.store.Generation(ctx)
-	if failed != nil || live == batch.Ranges[0].Generation {
+	if failed != nil || live == held[0].Generation {
 		return err // Another member has the partition, or who knows.
 	}
 	s.wake()
 	return nil
 }
 
-// outdated tells whether a batch was made before its partitions were taken over anew.
-func (s *session) outdated(batch Batch) bool {
+// outdated tells whether partitions were held before they were taken over anew.
+func (s *session) outdated(held []Held) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, r := range batch.Ranges {
-		if o, ok := s.owned[r.TopicPartition]; ok && o.Generation == r.Generation && o.Epoch == r.Epoch {
+	for _, h := range held {
+		if o, ok := s.owned[h.TopicPartition]; ok && o.Generation == h.Generation && o.Epoch == h.Epoch {
 			return false
 		}
 	}

@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"strings"
@@ -88,6 +89,7 @@ func (f *flow) run(t *testing.T, step projections.Step) *running {
 	r := &running{
 		Runner: projections.NewRunner(f.Open(t, 0, step), f.log, projections.Settings{
 			BatchEvents: 500, SessionTimeout: 6 * time.Second, RetryMax: 200 * time.Millisecond, Registerer: registry,
+			Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 		}),
 		registry: registry,
 		done:     make(chan error, 1),
