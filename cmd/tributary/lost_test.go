@@ -36,7 +36,7 @@ func (s *ownServers) typed(heading string) {
 	require.NoError(s, err)
 	folder := s.TempDir()
 	script := fmt.Sprintf("#!/bin/sh\nexec env %s=1 %q \"$@\"\n", programVariable, self)
-	require.NoError(s, os.WriteFile(filepath.Join(folder, "tributary"), []byte(script), 0o700)) //nolint:gosec // It is run.
+	require.NoError(s, os.WriteFile(filepath.Join(folder, "tributary"), []byte(script), 0o700))
 	shell := exec.CommandContext(s.Context(), "sh", "-e", "-c", documented(s.T, heading))
 	shell.Env = append(append(os.Environ(), "PATH="+folder+":"+os.Getenv("PATH")), s.environ...)
 	began := time.Now()

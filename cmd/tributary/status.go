@@ -23,8 +23,8 @@ func newStatusCommand(a *app) *cobra.Command {
 		Short: "Show brokers, topics, projections and their lag, and what is stuck and why",
 		Long: `Shows where everything is, and what is stuck, why, and since when: a projector tells of itself every few seconds, so this says
 what only its process knows, and which process has fallen silent. The exit code is 1 where topics are set so that events can be
-lost, or where the log is no longer the one that a projection was built from, or where Postgres and ClickHouse are not of one time; 3 where a server cannot be reached (what the other one says is shown
-all the same).`,
+lost, or where the log is no longer the one that a projection was built from, or where Postgres and ClickHouse are not of one
+time; 3 where a server cannot be reached (what the other one says is shown all the same).`,
 		Example: `  tributary status
   tributary status --json | jq '.projections[] | {name, lag_events, state}'`,
 		Args:              cobra.NoArgs,

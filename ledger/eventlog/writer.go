@@ -67,7 +67,8 @@ func writerOptions() []kgo.Opt {
 		kgo.ProducerLinger(linger),
 		kgo.ProduceRequestTimeout(producePatience),
 		kgo.RequestTimeoutOverhead(silencePatience),
-		kgo.AlwaysRetryEOF(),                            // else a broker that dies as we connect is taken for a wrong configuration, and what is buffered given up
+		// Else a broker that dies as we connect is taken for a wrong configuration, and what is buffered given up.
+		kgo.AlwaysRetryEOF(),
 		kgo.MaxBufferedRecords(2 * writerBufferRecords), // we wait before it would
 	}
 }

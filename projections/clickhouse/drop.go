@@ -27,8 +27,10 @@ func drop(
 	g := Generation{Database: projection.Definition().Name, Number: generation}
 	registry := postgres.RegistryProjection(projection.Definition())
 	return postgres.Drop(ctx, pool, registry, generation, func(ctx context.Context) error {
-		statements := []string{"DROP DATABASE IF EXISTS " + NamesOf(g)}
-		for _, table := range append(projection.Asides(), projection.Rows()) {
+		tables := append(projection.Asides(), projection.Rows())
+		statements := make([]string, 1, 1+len(tables))
+		statements[0] = "DROP DATABASE IF EXISTS " + NamesOf(g)
+		for _, table := range tables {
 			statements = append(statements, "DROP TABLE IF EXISTS "+g.Table(table.Name))
 		}
 		for _, statement := range statements {

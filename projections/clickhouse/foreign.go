@@ -16,7 +16,8 @@ func refuseForeign(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, pr
 	name := projection.Definition().Name
 	var begun bool
 	var known []string
-	err := pool.QueryRow(ctx, `SELECT EXISTS (SELECT FROM tributary.progress JOIN tributary.generations USING (generation) WHERE projection = $1),
+	err := pool.QueryRow(ctx, `
+		SELECT EXISTS (SELECT FROM tributary.progress JOIN tributary.generations USING (generation) WHERE projection = $1),
 		(SELECT array_agg(generation::text) FROM tributary.generations WHERE projection = $1)`, name).Scan(&begun, &known)
 	if err != nil {
 		return fmt.Errorf("read the generations of %s: %w", name, err)
