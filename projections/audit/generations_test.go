@@ -161,3 +161,15 @@ func TestAnIdWithTwoRowsIsFound(t *testing.T) {
 	}
 	require.Equal(t, []string{"balances.identity " + numbered(5).String()}, repeated)
 }
+
+// One that stays beside the live one is proven like any; of one that is being dropped some tables may be gone.
+func TestWhatIsBeingDroppedIsNotProven(t *testing.T) {
+	t.Parallel()
+	s := history(t)
+	other := s.rebuild(t, "balances")
+	s.tamper(t, 1, `UPDATE tributary.generations SET state = 'side' WHERE generation = $1`, other)
+	require.Empty(t, s.verifyGeneration(t, "balances", other).Differences)
+	s.tamper(t, 1, `UPDATE tributary.generations SET state = 'dropping' WHERE generation = $1`, other)
+	_, err := audit.New(s.pool, s.kafka, nil).Verify(t.Context(), []audit.Target{{Name: "balances", Generation: other}}, nil)
+	require.ErrorContains(t, err, fmt.Sprintf("balances has no generation %d, only 1 (and none that is being dropped)", other))
+}

@@ -90,7 +90,8 @@ func (b built) pick(target Target) (generation int32, live bool, err error) {
 	case generation == 0:
 		return 0, false, fmt.Errorf("%s has no live generation: run `tributary migrate`", target.Name)
 	case !slices.Contains(b.all, generation):
-		return 0, false, fmt.Errorf("%s has no generation %d, only %s", target.Name, generation, strings.Trim(fmt.Sprint(b.all), "[]"))
+		return 0, false, fmt.Errorf("%s has no generation %d, only %s (and none that is being dropped)",
+			target.Name, generation, strings.Trim(fmt.Sprint(b.all), "[]"))
 	}
 	return generation, generation == b.live, nil
 }
