@@ -33,7 +33,8 @@ Proven are the live generations. --generation proves another one of a projection
 builds, or what was live before.
 
 Memory is bounded, whatever the log: --memory is for sorting what the log says, and what does not fit is sorted in files without
-a name in TMPDIR. Beside it some 100 MiB are taken, and a bit for each record and projection.
+a name in TMPDIR. Beside it some 230 MiB are taken on two cores, up to twice that on more, and a bit for each record and
+projection.
 
 With --expect the tables are held, besides, against what "tributary simulate --expect" said of its events: nobody else may have
 written to that ledger. Rows of the quarantine that name no ledger stand for what it misses, and never count against it.`,

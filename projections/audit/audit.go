@@ -66,7 +66,8 @@ const (
 // It is called from one goroutine at a time.
 type Progress func(phase Phase, done, total int64)
 
-// Memory is what an audit may use. Beside it, it takes some 100 MiB, and a bit for each record of the log and projection.
+// Memory is what an audit may use. Beside it, it takes some 230 MiB on two cores, most of that for the log as it is
+// read, of up to eight partitions at once, and a bit for each record of the log and projection.
 type Memory struct {
 	// Bytes is how much is sorted in memory; DefaultMemory when 0.
 	Bytes int
