@@ -44,17 +44,9 @@ written to that ledger. Rows of the quarantine that name no ledger stand for wha
   tributary verify --expect expected.json`,
 		ValidArgsFunction: completeProjections,
 		RunE: func(command *cobra.Command, args []string) error {
-			for _, name := range args {
-				if !slices.Contains(audit.Names(), name) {
-					return usagef("there is no proof of %q, only of %s", name, strings.Join(audit.Names(), ", "))
-				}
-			}
-			targets := audit.Live(args...)
-			if command.Flags().Changed("generation") {
-				if len(args) != 1 || generation < 1 {
-					return usagef("--generation is a number from 1, of the one projection that is named")
-				}
-				targets[0].Generation = generation
+			targets, err := verifyTargets(args, generation)
+			if err != nil {
+				return err
 			}
 			if memoryMiB < 1 {
 				return usagef("--memory is a number of MiB, from 1")
@@ -80,6 +72,23 @@ written to that ledger. Rows of the quarantine that name no ledger stand for wha
 checks, differences, differences_total, conflicts, conflicts_total) and, with --expect, expected (name, projection, rows,
 differences, differences_total)`)
 	return command
+}
+
+// verifyTargets are the live generations of the projections, or that one of the one that is named.
+func verifyTargets(names []string, generation int32) ([]audit.Target, error) {
+	for _, name := range names {
+		if !slices.Contains(audit.Names(), name) {
+			return nil, usagef("there is no proof of %q, only of %s", name, strings.Join(audit.Names(), ", "))
+		}
+	}
+	targets := audit.Live(names...)
+	if generation != 0 {
+		if len(names) != 1 || generation < 1 {
+			return nil, usagef("--generation is a number from 1, of the one projection that is named")
+		}
+		targets[0].Generation = generation
+	}
+	return targets, nil
 }
 
 func (a *app) verify(ctx context.Context, targets []audit.Target) error {

@@ -53,30 +53,44 @@ func TestTamperingThatAddsUpIsFoundInTheBooks(t *testing.T) {
 	exchange := func(columns string) string { return `UPDATE balances.` + columns }
 	for name, c := range map[string]tampering{
 		// Both are of one account, on one side and of one amount.
-		"two entries exchange their times": {2, exchange(`entries_gN e SET occurred_at = o.occurred_at FROM balances.entries_gN o
-			WHERE e.entry = 0 AND o.entry = 0 AND (e.event_id, o.event_id) IN (('` + five + `', '` + seven + `'), ('` + seven + `', '` + five + `'))`),
-			[]string{"books.entries " + five + " 0 occurred_at different", "books.entries " + seven + " 0 occurred_at different"}},
-		"two events exchange an entry": {2, exchange(`entries_gN e SET event_id = o.event_id FROM balances.entries_gN o
-			WHERE e.entry = 1 AND o.entry = 1 AND (e.event_id, o.event_id) IN (('` + five + `', '` + seven + `'), ('` + seven + `', '` + five + `'))`),
-			differ([]string{five, seven}, "kafka_offset", "occurred_at", "partition", "reference")},
-		"two differences of one account that cancel": {2, exchange(`entries_gN SET amount = amount
+		"two entries exchange their times": {
+			2, exchange(`entries_gN e SET occurred_at = o.occurred_at FROM balances.entries_gN o
+			WHERE e.entry = 0 AND o.entry = 0
+			AND (e.event_id, o.event_id) IN (('` + five + `', '` + seven + `'), ('` + seven + `', '` + five + `'))`),
+			[]string{"books.entries " + five + " 0 occurred_at different", "books.entries " + seven + " 0 occurred_at different"},
+		},
+		"two events exchange an entry": {
+			2, exchange(`entries_gN e SET event_id = o.event_id FROM balances.entries_gN o
+			WHERE e.entry = 1 AND o.entry = 1
+			AND (e.event_id, o.event_id) IN (('` + five + `', '` + seven + `'), ('` + seven + `', '` + five + `'))`),
+			differ([]string{five, seven}, "kafka_offset", "occurred_at", "partition", "reference"),
+		},
+		"two differences of one account that cancel": {
+			2, exchange(`entries_gN SET amount = amount
 			+ CASE event_id WHEN '` + five + `' THEN 1 ELSE -1 END WHERE entry = 0 AND event_id IN ('` + five + `', '` + seven + `')`),
-			[]string{"books.entries " + five + " 0 amount different", "books.entries " + seven + " 0 amount different"}},
-		"two events exchange their places": {2, exchange(`identity_gN e SET kafka_offset = o.kafka_offset, "partition" = o."partition"
+			[]string{"books.entries " + five + " 0 amount different", "books.entries " + seven + " 0 amount different"},
+		},
+		"two events exchange their places": {
+			2, exchange(`identity_gN e SET kafka_offset = o.kafka_offset, "partition" = o."partition"
 			FROM balances.identity_gN o
 			WHERE (e.event_id, o.event_id) IN (('` + five + `', '` + seven + `'), ('` + seven + `', '` + five + `'))`),
 			[]string{
 				"balances.identity " + five + " kafka_offset different", "balances.identity " + seven + " kafka_offset different",
-			}},
-		"two events exchange their contents": {2, exchange(`identity_gN e SET content_hash = o.content_hash FROM balances.identity_gN o
+			},
+		},
+		"two events exchange their contents": {
+			2, exchange(`identity_gN e SET content_hash = o.content_hash FROM balances.identity_gN o
 			WHERE (e.event_id, o.event_id) IN (('` + five + `', '` + seven + `'), ('` + seven + `', '` + five + `'))`),
 			[]string{
 				"balances.identity " + five + " content_hash different", "balances.identity " + seven + " content_hash different",
-			}},
-		"one entry is there twice, another not at all": {1, exchange(`entries_gN e SET (event_id, occurred_at, recorded_at, kafka_offset,
+			},
+		},
+		"one entry is there twice, another not at all": {
+			1, exchange(`entries_gN e SET (event_id, occurred_at, recorded_at, kafka_offset,
 			"partition", reference, topic) = (o.event_id, o.occurred_at, o.recorded_at, o.kafka_offset, o."partition", o.reference, o.topic)
 			FROM balances.entries_gN o WHERE e.entry = 0 AND o.entry = 0 AND e.event_id = '` + five + `' AND o.event_id = '` + seven + `'`),
-			[]string{"books.entries " + five + " 0 missing", "books.entries " + seven + " 0 repeated"}},
+			[]string{"books.entries " + five + " 0 missing", "books.entries " + seven + " 0 repeated"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -47,8 +47,8 @@ func Shown(ctx context.Context, conn driver.Conn, generation int32) (int32, erro
 		return 0, nil
 	}
 	var live, named uint64
-	err := conn.QueryRow(ctx, "SELECT countIf(database = {live:String} AND match(as_select, {table:String})), countIf(database = {named:String}) "+
-		"FROM system.tables WHERE name = 'events'", clickhouse.Named("live", Name),
+	err := conn.QueryRow(ctx, "SELECT countIf(database = {live:String} AND match(as_select, {table:String})), "+
+		"countIf(database = {named:String}) FROM system.tables WHERE name = 'events'", clickhouse.Named("live", Name),
 		clickhouse.Named("table", fmt.Sprintf(`\bevents_g%d\b`, generation)), clickhouse.Named("named", fmt.Sprintf("%s_g%d", Name, generation)),
 	).Scan(&live, &named)
 	switch {
