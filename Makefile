@@ -28,7 +28,7 @@ BIN ?= bin/tributary
 # Packages tested at a time: each may start servers of its own, and two fill a machine of two cores.
 TEST_PACKAGES ?= 2
 # For the slowest package, on the slowest machine; alone it needs a fifth of it.
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 40m
 # The race detector is C: without a compiler the tests run all the same, and say so.
 RACE := $(if $(shell command -v "$$(go env CC 2>/dev/null)" 2>/dev/null),-race)
 
