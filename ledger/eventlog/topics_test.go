@@ -59,14 +59,17 @@ func TestEnsureMakesTheTopicsOnce(t *testing.T) {
 			problems, err = admin.Check(t.Context())
 			require.NoError(t, err)
 			require.Empty(t, problems)
-			cluster, err = admin.Describe(t.Context())
-			require.NoError(t, err)
-			require.NotEmpty(t, cluster.Brokers)
-			for _, topic := range cluster.Topics {
-				require.False(t, topic.Missing)
-				require.NotEmpty(t, topic.ID)
-				require.Len(t, topic.Partitions, 14)
-			}
+			// Brokers learn of partitions one after the other, and any of them may answer.
+			require.EventuallyWithT(t, func(c *assert.CollectT) {
+				cluster, err = admin.Describe(t.Context())
+				require.NoError(c, err)
+				require.NotEmpty(c, cluster.Brokers)
+				for _, topic := range cluster.Topics {
+					require.False(c, topic.Missing)
+					require.NotEmpty(c, topic.ID)
+					require.Len(c, topic.Partitions, 14)
+				}
+			}, 20*time.Second, 10*time.Millisecond)
 			require.NoError(t, admin.Ping(t.Context()))
 		})
 	}
