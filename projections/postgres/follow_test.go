@@ -207,6 +207,11 @@ func TestAnInterruptedDetachIsFinished(t *testing.T) {
 	require.Eventually(t, func() bool { return pending() == 1 }, patience, time.Millisecond)
 	cancel()
 	require.Error(t, <-dropped)
+	require.Eventually(t, func() bool { // Until the server has heard of it, too: else it goes on once the holder lets it.
+		var detaching bool
+		return f.pool.QueryRow(t.Context(), `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database()
+			AND pid <> pg_backend_pid() AND state = 'active' AND query ILIKE '%DETACH PARTITION%')`).Scan(&detaching) == nil && !detaching
+	}, patience, time.Millisecond)
 	require.NoError(t, holder.Rollback(t.Context()))
 	require.Equal(t, 1, pending(), "nothing was interrupted, so nothing was shown")
 	other := f.CreateGeneration(t)
