@@ -39,7 +39,7 @@ func unreadable(err error) bool {
 
 // fromRows is a context whose queries read the rows, and no aggregate.
 func fromRows(ctx context.Context) context.Context {
-	return clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0, "optimize_use_projections": 0}))
+	return withSettings(ctx, clickhouse.Settings{"optimize_use_projections": 0})
 }
 
 // checkPatience bounds the check of a part, which reads all of it.

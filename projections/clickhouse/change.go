@@ -245,7 +245,7 @@ const stalledSeconds = 10
 // send inserts a body as one block, durably. An error but the server's own leaves open whether the rows are in. How long it may
 // take is the caller's to say: a batch that takes longer is committed in halves.
 func (s *Store) send(ctx context.Context, table string, columns []string, body []byte, comment string) error {
-	return s.conn.InsertFormat(s.context(ctx, clickhouse.Settings{ //nolint:wrapcheck // The callers explain it.
+	return s.conn.InsertFormat(withSettings(ctx, clickhouse.Settings{ //nolint:wrapcheck // The callers explain it.
 		"wait_end_of_query": 1,
 		"log_comment":       comment,
 		// One sink, which sees the rows in order: an insert that is killed after all leaves a prefix.

@@ -34,7 +34,7 @@ func drop(
 			statements = append(statements, "DROP TABLE IF EXISTS "+g.Table(table.Name))
 		}
 		for _, statement := range statements {
-			if err := conn.Exec(NewStore(pool, conn, projection, Options{}).context(ctx, clickhouse.Settings{
+			if err := conn.Exec(withSettings(ctx, clickhouse.Settings{
 				"max_table_size_to_drop": 0, "max_partition_size_to_drop": 0, // As large as it is: it was asked for.
 			}), statement); err != nil {
 				return explain(statement, err)

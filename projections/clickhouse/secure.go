@@ -45,7 +45,7 @@ func (s *Store) secure(ctx context.Context, generation Generation, holds map[eve
 	}
 	ctx, cancel := context.WithTimeout(ctx, securePatience)
 	defer cancel()
-	ctx = s.context(ctx, nil)
+	ctx = withSettings(ctx, nil)
 	for _, step := range []func(context.Context, Generation, map[eventlog.TopicPartition]*hold) error{
 		s.raiseFence, s.killInserts, s.readPositions,
 	} {
@@ -59,8 +59,8 @@ func (s *Store) secure(ctx context.Context, generation Generation, holds map[eve
 	return nil
 }
 
-// context is one whose queries run under settings of ours.
-func (s *Store) context(ctx context.Context, more clickhouse.Settings) context.Context {
+// withSettings is a context whose queries run under settings of ours.
+func withSettings(ctx context.Context, more clickhouse.Settings) context.Context {
 	settings := clickhouse.Settings{"async_insert": 0}
 	maps.Copy(settings, more)
 	return clickhouse.Context(ctx, clickhouse.WithSettings(settings))

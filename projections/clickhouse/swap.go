@@ -66,7 +66,7 @@ func (s *Store) settle(
 	for p, epoch := range epochs {
 		holds[p] = newHold(epoch + 1)
 	}
-	ctx = s.context(ctx, nil)
+	ctx = withSettings(ctx, nil)
 	raised, err := s.fenceOf(ctx, g, holds)
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (s *Store) leftBehind(ctx context.Context, err error, g Generation, holds m
 	if !errors.Is(err, errOutpaced) {
 		return nil
 	}
-	epochs, failed := s.fenceOf(s.context(ctx, nil), g, holds)
+	epochs, failed := s.fenceOf(withSettings(ctx, nil), g, holds)
 	if failed != nil {
 		return failed
 	}

@@ -89,16 +89,7 @@ var ErrDiffers = errors.New("the generation differs: it was not made live")
 // Run builds a generation, or goes on with one that was not finished, proves it, and makes it live.
 func (r *Replay) Run(ctx context.Context) (Result, error) {
 	return r.locked(ctx, "replay", func(ctx context.Context) error {
-		var g Generation
-		err := r.choosing(ctx, func(ctx context.Context, all []Generation) error {
-			var err error
-			g, err = r.choose(ctx, all)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return r.bring(ctx, g)
+		return r.bringChosen(ctx, r.choose)
 	})
 }
 
@@ -106,17 +97,22 @@ func (r *Replay) Run(ctx context.Context) (Result, error) {
 // is proven as a new one is.
 func (r *Replay) Rollback(ctx context.Context, number int32) (Result, error) {
 	return r.locked(ctx, "replay rollback", func(ctx context.Context) error {
-		var g Generation
-		err := r.choosing(ctx, func(_ context.Context, all []Generation) error {
-			var err error
-			g, err = r.chooseOld(all, number)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		return r.bring(ctx, g)
+		return r.bringChosen(ctx, func(_ context.Context, all []Generation) (Generation, error) { return r.chooseOld(all, number) })
 	})
+}
+
+// bringChosen has a generation chosen, and makes it live.
+func (r *Replay) bringChosen(ctx context.Context, choose func(context.Context, []Generation) (Generation, error)) error {
+	var g Generation
+	err := r.choosing(ctx, func(ctx context.Context, all []Generation) error {
+		var err error
+		g, err = choose(ctx, all)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return r.bring(ctx, g)
 }
 
 // chooseOld is the generation of that number, or the last that was live, if it can be made live again.
