@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -247,7 +248,10 @@ func TestWhereTheEmbeddedClickHouseDiffersFromAServer(t *testing.T) {
 	require.Equal(t, "Atomic\n", sql(t, base, "SELECT engine FROM system.databases WHERE name = 'revenue'"))
 	sql(t, base, "CREATE TABLE revenue.logged (n Int8) ENGINE = MergeTree ORDER BY n")
 	sql(t, base, "INSERT INTO revenue.logged SELECT number FROM numbers(7)")
-	sql(t, base, "SYSTEM FLUSH LOGS")
+	// A statement is logged as finished after its answer is sent, so the first flush may come too early.
+	require.Eventually(t, func() bool {
+		sql(t, base, "SYSTEM FLUSH LOGS")
+		return sql(t, base, "SELECT count() FROM system.query_log WHERE written_rows = 7 AND type = 'QueryFinish'") == "1\n"
+	}, patience, 50*time.Millisecond)
 	require.Equal(t, "7\n", sql(t, base, "SELECT rows FROM system.part_log WHERE table = 'logged' AND event_type = 'NewPart'"))
-	require.Equal(t, "1\n", sql(t, base, "SELECT count() FROM system.query_log WHERE written_rows = 7 AND type = 'QueryFinish'"))
 }
