@@ -191,8 +191,8 @@ func TestBalancesAsOf(t *testing.T) {
 	}
 }
 
-// An event counts by the copy that came in first, and is known by the one that was recorded first. A batch that is done again after its
-// answer was lost, or by another owner, notes no copy twice.
+// An event counts by the copy that came in first, and is known by the one that was recorded first. (That a batch is noted once, copies
+// and all, is the store's promise: storetest holds it.)
 func TestTheFirstCopyTellsWhenAnEventIsKnown(t *testing.T) {
 	t.Parallel()
 	pool := open(t)
