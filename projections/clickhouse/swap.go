@@ -22,12 +22,11 @@ func Swap(
 	if _, err := reconcile(ctx, pool, conn, projection); err != nil { // A swap before this one may not have ended.
 		return err
 	}
-	settle := func(
-		ctx context.Context, generation int32, epochs map[eventlog.TopicPartition]int64,
-	) (map[eventlog.TopicPartition]int64, error) {
-		return NewStore(pool, conn, projection, Options{}).settle(ctx, generation, epochs)
+	here := postgres.Elsewhere{
+		Name:   func(ctx context.Context, generation int32) error { return NameGeneration(ctx, pool, conn, projection, generation) },
+		Settle: NewStore(pool, conn, projection, Options{}).settle,
 	}
-	if err := postgres.SwapElsewhere(ctx, pool, projection.Definition(), to, settle, catchUp); err != nil {
+	if err := postgres.SwapElsewhere(ctx, pool, projection.Definition(), to, here, catchUp); err != nil {
 		return err
 	}
 	if _, err := reconcile(ctx, pool, conn, projection); err != nil {

@@ -2,6 +2,7 @@ package clickhouse_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -94,8 +95,11 @@ func TestViewsFollowTheLiveGeneration(t *testing.T) {
 	own(t, h.Open(t, next, nil), l).finish(t)
 	l.fill(5)
 	own(t, h.Open(t, next, nil), l).finish(t) // Ahead of the live one, which has none.
-	kill := func(context.Context, int32, map[eventlog.TopicPartition]int64) (map[eventlog.TopicPartition]int64, error) {
-		return map[eventlog.TopicPartition]int64{}, nil
+	kill := postgres.Elsewhere{
+		Name: h.Name,
+		Settle: func(context.Context, int32, map[eventlog.TopicPartition]int64) (map[eventlog.TopicPartition]int64, error) {
+			return map[eventlog.TopicPartition]int64{}, nil
+		},
 	}
 	require.NoError(t, postgres.SwapElsewhere(t.Context(), h.pool, h.Definition(), next, kill, nil))
 	require.Contains(t, shown(), "rows_g1")
@@ -113,6 +117,34 @@ func TestViewsFollowTheLiveGeneration(t *testing.T) {
 	require.Contains(t, shown(), "rows_g2")
 	l.fill(5)
 	a.finish(t)
+	l.requireOnce(t, h)
+}
+
+// A swapper that dies while it gives the live generation its names has changed nothing that readers see, and the next one completes them.
+func TestASwapCompletesNames(t *testing.T) {
+	t.Parallel()
+	h := newHarness(t, stacktest.ClickHouse(t))
+	l := newLog(10)
+	own(t, h.Open(t, 0, nil), l).finish(t)
+	next := h.CreateGeneration(t)
+	own(t, h.Open(t, next, nil), l).finish(t)
+	killed := errors.New("killed here")
+	dying := postgres.Elsewhere{Name: func(ctx context.Context, generation int32) error {
+		require.NoError(t, h.Name(ctx, generation))
+		h.execf(t, "DROP VIEW %s.rows", clickhouse.NamesOf(clickhouse.Generation{Database: h.name, Number: generation}))
+		return killed
+	}}
+	require.ErrorIs(t, postgres.SwapElsewhere(t.Context(), h.pool, h.Definition(), next, dying, nil), killed)
+	_, err := h.Named(t.Context(), next-1)
+	require.Error(t, err)
+	l.fill(5)
+	own(t, h.Open(t, 0, nil), l).finish(t)
+	l.requireOnce(t, h)
+	own(t, h.Open(t, next, nil), l).finish(t)
+	require.NoError(t, h.Swap(t.Context(), next, nil))
+	rows, err := h.Named(t.Context(), next-1)
+	require.NoError(t, err)
+	require.Equal(t, 15, rows)
 	l.requireOnce(t, h)
 }
 

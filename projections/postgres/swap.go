@@ -25,10 +25,20 @@ const SwapPatience = time.Second
 type CatchUp func(ctx context.Context, to map[eventlog.TopicPartition]int64) error
 
 // Swap makes a generation live, if it is as far as the live one on every partition, which catchUp may bring about; nil does
-// nothing. Else it returns ErrBehind and changes nothing; so, too, where that takes longer than SwapPatience. The owners of both
-// generations are fenced, so that they look again which one is live.
+// nothing. Else it returns ErrBehind, and the same one is live; so, too, where that takes longer than SwapPatience. The owners of both
+// generations are fenced, so that they look again which one is live. The one that is live until then gets its names first, before
+// anybody waits: killed behind that, it has names while it is live, which harms nobody.
 func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, to int32, catchUp CatchUp) error {
-	return swap(ctx, pool, swapping{projection: projection, to: to, catchUp: catchUp})
+	name := func(ctx context.Context, generation int32) error { return NameGeneration(ctx, pool, projection.Name, generation) }
+	return swap(ctx, pool, swapping{projection: projection, to: to, name: name, catchUp: catchUp})
+}
+
+// Elsewhere is what a swap has another server do.
+type Elsewhere struct {
+	// Name gives a generation its names, in Postgres too.
+	Name func(ctx context.Context, generation int32) error
+	// Settle finds out how far its rows can be.
+	Settle Settle
 }
 
 // Settle finds out, while no owner of the generation can move its offsets, how far its rows in another server can be: at most the
@@ -36,12 +46,12 @@ func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Defini
 type Settle func(ctx context.Context, generation int32, epochs map[eventlog.TopicPartition]int64) (map[eventlog.TopicPartition]int64, error)
 
 // SwapElsewhere is Swap for a projection whose rows are in another server. Its readers there may see rows past the offsets, so the
-// other generation must have those as well: settle tells which. epochs are those that the owners had. Until ShownElsewhere is called
+// other generation must have those as well: Settle tells which. epochs are those that the owners had. Until ShownElsewhere is called
 // books.progress tells what is in both generations.
 func SwapElsewhere(
-	ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, to int32, settle Settle, catchUp CatchUp,
+	ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, to int32, elsewhere Elsewhere, catchUp CatchUp,
 ) error {
-	return swap(ctx, pool, swapping{projection: projection, to: to, settle: settle, catchUp: catchUp})
+	return swap(ctx, pool, swapping{projection: projection, to: to, name: elsewhere.Name, settle: elsewhere.Settle, catchUp: catchUp})
 }
 
 // ErrNotShown says that the views of another server may still show a generation from before the last swap.
@@ -60,11 +70,16 @@ func ShownElsewhere(ctx context.Context, pool *pgxpool.Pool, projection string, 
 type swapping struct {
 	projection projections.Definition
 	from, to   int32
+	named      int32 // what was live when the swap began
+	name       func(ctx context.Context, generation int32) error
 	settle     Settle // nil where the rows are here
 	catchUp    CatchUp
 }
 
 func swap(ctx context.Context, pool *pgxpool.Pool, s swapping) error {
+	if err := s.nameLive(ctx, pool); err != nil {
+		return fmt.Errorf("swap %s to generation %d: %w", s.projection.Name, s.to, err)
+	}
 	bounded, cancel := context.WithTimeout(ctx, 2*SwapPatience) //nolint:mnd // What waits for locks, and what holds them.
 	defer cancel()
 	err := inTx(bounded, pool, func(tx pgx.Tx) error { return s.run(bounded, tx) })
@@ -78,6 +93,18 @@ func swap(ctx context.Context, pool *pgxpool.Pool, s swapping) error {
 	}
 }
 
+// nameLive gives the generation its names that is to be live no more.
+func (s *swapping) nameLive(ctx context.Context, pool *pgxpool.Pool) error {
+	err := pool.QueryRow(ctx, `SELECT generation FROM tributary.live WHERE projection = $1`, s.projection.Name).Scan(&s.named)
+	if err != nil {
+		return fmt.Errorf("read the live generation: %w", explain(err))
+	}
+	if s.named == s.to {
+		return nil
+	}
+	return s.name(ctx, s.named)
+}
+
 // run swaps within a transaction. It locks the live generation's progress first, which its owners then wait for; that of the
 // other only when it has caught up.
 func (s *swapping) run(ctx context.Context, tx pgx.Tx) error {
@@ -86,6 +113,9 @@ func (s *swapping) run(ctx context.Context, tx pgx.Tx) error {
 	}
 	if err := s.lock(ctx, tx); err != nil || s.from == s.to {
 		return err
+	}
+	if s.from != s.named {
+		return fmt.Errorf("%s was swapped to generation %d meanwhile: %w", s.projection.Name, s.from, ErrBehind)
 	}
 	held, cancel := context.WithTimeout(ctx, SwapPatience)
 	defer cancel()

@@ -40,13 +40,16 @@ func testCatchUp(t *testing.T, h Harness) {
 			acquire(t, h.Open(t, 0, nil), partition(0), partition(1)).finish(t, l)
 			require.ErrorIs(t, h.Swap(t.Context(), to, nil), h.ErrBehind(), "an old generation comes back only when it has all")
 			other := acquire(t, h.Open(t, to, nil), partition(0), partition(1))
-			next := h.Next(t)
+			next, all := h.Next(t), len(l.ids())
 			require.NoError(t, h.Swap(t.Context(), to, func(ctx context.Context, vector map[eventlog.TopicPartition]int64) error {
 				require.Equal(t, l.ends(), vector)
 				return other.to(ctx, l, vector)
 			}))
 			require.Equal(t, next, h.Next(t))
 			requireAllOnce(t, h, l)
+			named, err := h.Named(t.Context(), first+second-to)
+			require.NoError(t, err, "what was live has its names")
+			require.Equal(t, all, named)
 			require.Equal(t, to, acquire(t, h.Open(t, 0, nil), partition(0)).owned[partition(0)].Generation)
 			require.NoError(t, h.Swap(t.Context(), to, nil), "a swap to what is live does nothing")
 		}
