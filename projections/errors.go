@@ -9,10 +9,15 @@ import (
 // FencedError says that the store refused a commit because the caller does not own these partitions any more.
 type FencedError struct {
 	Partitions []eventlog.TopicPartition
+	// Spared tells that nobody else took over, because a swap came to nothing: the caller takes over anew, and stays where it is.
+	Spared bool
 }
 
 // Error names the partitions.
 func (e *FencedError) Error() string {
+	if e.Spared {
+		return fmt.Sprintf("a swap that came to nothing locked the owner of %v out: it takes over anew", e.Partitions)
+	}
 	return fmt.Sprintf("another owner has taken over %v: this one's commit was refused", e.Partitions)
 }
 

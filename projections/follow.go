@@ -14,6 +14,7 @@ import (
 // they take them over in the generation that is live now, and read on from where that one is.
 //
 //	committer ── fenced, and another generation is live ──┐
+//	committer ── fenced by a swap that came to nothing ───┤
 //	watch ────── another generation is live ──────────────┴─▶ moved ──▶ poller: take over, go to its offsets, read on
 
 // wake has the poller follow to the generation that is live.
@@ -27,8 +28,13 @@ func (s *session) wake() {
 // ended is called when a commit has ended. That of an owner of before a swap is refused; then its events are read again.
 func (s *session) ended(ctx context.Context, batch Batch, err error) error {
 	defer s.inFlight.end()
-	if _, fenced := errors.AsType[*FencedError](err); !fenced {
+	fenced, ok := errors.AsType[*FencedError](err)
+	if !ok {
 		return err
+	}
+	if fenced.Spared {
+		s.wake()
+		return nil
 	}
 	held := make([]Held, len(batch.Ranges))
 	for i, r := range batch.Ranges {

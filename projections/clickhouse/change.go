@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -37,6 +38,9 @@ func (c *change) Commit(ctx context.Context) (projections.Committed, error) {
 		return projections.Committed{}, ctx.Err()
 	}
 	committed, err := c.commit(ctx)
+	if errors.Is(err, errOusted) { // Trying again tells by whom; a swap is no trouble that anybody should be told of.
+		committed, err = c.commit(ctx)
+	}
 	if refused, ok := err.(*projections.RefusedError); ok { //nolint:errorlint // Made here, never wrapped.
 		refused.Batch = c.batch
 	}
@@ -226,12 +230,17 @@ func (c *change) insert(ctx context.Context, rows *block, asides []aside, holds 
 	return nil
 }
 
+// errOusted says that an insert was ended, or refused by the fence: mostly by a swap, or by the next owner.
+var errOusted = errors.New("the insert was ended by another")
+
 // explainInsert tells apart what an insert can fail with.
 func (c *change) explainInsert(ctx context.Context, table string, err error) error {
 	switch {
 	case violates(err, fenceConstraint):
 		return c.explainFence(ctx, fmt.Errorf("the fence in ClickHouse has moved or is lost, and nobody else has the partitions: "+
-			"securing them again: %w", err))
+			"securing them again: %w: %w", errOusted, err))
+	case cancelled(err):
+		return fmt.Errorf("%w: %w", errOusted, explain("insert into "+table, err))
 	case refuses(err):
 		return &projections.RefusedError{Err: err}
 	default:

@@ -12,6 +12,7 @@ import (
 // Codes of ClickHouse that the store acts on.
 const (
 	codeConstraint      = 469 // VIOLATED_CONSTRAINT
+	codeCancelled       = 394 // QUERY_WAS_CANCELLED
 	codeUnknownTable    = 60
 	codeUnknownDatabase = 81
 )
@@ -49,6 +50,12 @@ func exception(err error) *clickhouse.Exception {
 func violates(err error, constraint string) bool {
 	said := exception(err)
 	return said != nil && said.Code == codeConstraint && strings.Contains(said.Message, "Constraint `"+constraint+"`")
+}
+
+// cancelled tells whether somebody ended the query.
+func cancelled(err error) bool {
+	said := exception(err)
+	return said != nil && said.Code == codeCancelled
 }
 
 // refuses tells whether the server cannot take these rows. A constraint must be named: of an answer that was cut off there

@@ -83,22 +83,32 @@ func (s *Store) raiseFence(ctx context.Context, g Generation, holds map[eventlog
 var errOutpaced = errors.New("a later owner has raised the fence in ClickHouse (if nobody else runs, the clock of Postgres was " +
 	"set back; the fence is empty after a restart)")
 
-// killInserts ends the inserts into the partitions that are under way, and waits until they have ended.
+// killInserts ends the inserts into the partitions that are under way, and waits until they have ended, however often an owner that
+// was fenced by now sends another: that one is refused, but looks like one that came past the fence before.
 func (s *Store) killInserts(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
 	marks := make([]string, 0, len(holds))
 	for p := range holds {
 		marks = append(marks, g.mark(p))
 	}
 	which := fmt.Sprintf("multiSearchAny(Settings['log_comment'], [%s])", literals(marks))
-	if err := s.conn.Exec(ctx, "KILL QUERY WHERE "+which+" SYNC"); err != nil {
-		return explain("end the inserts under way", err)
+	const often = 5 * time.Millisecond
+	ticker := time.NewTicker(often)
+	defer ticker.Stop()
+	for {
+		if err := s.conn.Exec(ctx, "KILL QUERY WHERE "+which+" SYNC"); err != nil {
+			return explain("end the inserts under way", err)
+		}
+		var left uint64
+		err := s.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE "+which).Scan(&left)
+		if err != nil || left == 0 {
+			return explain("look for inserts under way", err)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return fmt.Errorf("%d inserts into our partitions are still under way in ClickHouse: %w", left, context.Cause(ctx))
+		}
 	}
-	var left uint64
-	err := s.conn.QueryRow(ctx, "SELECT count() FROM system.processes WHERE "+which).Scan(&left)
-	if err == nil && left > 0 {
-		return fmt.Errorf("%d inserts into our partitions are still under way in ClickHouse", left)
-	}
-	return explain("look for inserts under way", err)
 }
 
 // readPositions reads what is in, from an aggregate that each part carries.

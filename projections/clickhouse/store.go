@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -94,6 +95,16 @@ func (s *Store) Generation(ctx context.Context) (int32, error) { return s.regist
 
 // Acquire makes the caller the owner, first in Postgres, then in ClickHouse, and finds out what is in.
 func (s *Store) Acquire(
+	ctx context.Context, claims []projections.Claim,
+) (map[eventlog.TopicPartition]projections.Ownership, error) {
+	owned, err := s.acquire(ctx, claims)
+	if errors.Is(err, errOutpaced) { // Mostly by a swap that came between the two servers; once more is after it.
+		owned, err = s.acquire(ctx, claims)
+	}
+	return owned, err
+}
+
+func (s *Store) acquire(
 	ctx context.Context, claims []projections.Claim,
 ) (map[eventlog.TopicPartition]projections.Ownership, error) {
 	owned, err := s.registry.Acquire(ctx, claims)

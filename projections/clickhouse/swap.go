@@ -23,7 +23,9 @@ func Swap(
 		return err
 	}
 	here := postgres.Elsewhere{
-		Name:   func(ctx context.Context, generation int32) error { return NameGeneration(ctx, pool, conn, projection, generation) },
+		Name: func(ctx context.Context, generation int32) error {
+			return NameGeneration(ctx, pool, conn, projection, generation)
+		},
 		Settle: NewStore(pool, conn, projection, Options{}).settle,
 	}
 	if err := postgres.SwapElsewhere(ctx, pool, projection.Definition(), to, here, catchUp); err != nil {
@@ -114,8 +116,8 @@ func (s *Store) fenceOf(
 	}))
 }
 
-// leftBehind tells whether a swap that came to nothing raised the fence just above this owner's: then the owner is the last one
-// still, but for that, and takes over anew.
+// leftBehind tells whether it was a swap that raised the fence, just above this owner's. It waits for the end of that; where it came to
+// nothing the owner is the last one still, but for the fence, and takes over anew.
 func (s *Store) leftBehind(ctx context.Context, err error, g Generation, holds map[eventlog.TopicPartition]*hold) error {
 	if !errors.Is(err, errOutpaced) {
 		return nil
@@ -132,6 +134,13 @@ func (s *Store) leftBehind(ctx context.Context, err error, g Generation, holds m
 	}
 	if len(fenced.Partitions) == 0 {
 		return nil
+	}
+	err = postgres.WithLive(ctx, s.pool, g.Database, func(live int32) error {
+		fenced.Spared = live == g.Number
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("wait for the end of a swap: %w", err)
 	}
 	return &fenced
 }

@@ -2,17 +2,12 @@ package postgres_test
 
 import (
 	"context"
-	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/postgres"
@@ -39,105 +34,6 @@ func (f *flow) swapUnderWay(t *testing.T, to int32, rebuild *projections.Rebuild
 	}
 }
 
-// watchReaders reads as fast as it can until it is stopped: what it sees never goes back, and each answer is of one generation.
-func (f *flow) watchReaders(t *testing.T, queries, failed *atomic.Int64) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	var readers sync.WaitGroup
-	for range 2 {
-		readers.Go(func() {
-			count, sum := int64(0), int64(0)
-			for ctx.Err() == nil {
-				var n, distinct, amount, promised int64
-				err := f.pool.QueryRow(ctx, `SELECT count(*), count(DISTINCT event_id), coalesce(sum(amount), 0)::int8,
-					(SELECT coalesce(sum(next_offset), 0)::int8 FROM books.progress) FROM books.tally`).Scan(&n, &distinct, &amount, &promised)
-				if ctx.Err() != nil {
-					return
-				}
-				queries.Add(1)
-				if err != nil || n != distinct || n != amount || n < count || amount < sum || n < promised {
-					failed.Add(1)
-					assert.Fail(t, "an impossible answer", "%d rows of %d events, sum %d, after %d and %d, of %d promised: %v",
-						n, distinct, amount, count, sum, promised, err)
-				}
-				count, sum = n, amount
-			}
-		})
-	}
-	return func() { cancel(); readers.Wait() }
-}
-
-// TestRunnersFollowSwapsUnderReaders swaps to and fro while events come and readers read. Nothing is lost, doubled or seen to go
-// back; the projector stays in its group and is ready all the time.
-func TestRunnersFollowSwapsUnderReaders(t *testing.T) {
-	t.Parallel()
-	const swaps = 20
-	f := openFlow(t)
-	f.takeoverAfter = time.Second // As in production: a swap is not to be cut short by who takes over.
-	r := f.run(t, nil)
-	f.publish(t, 500)
-	f.waitAllOnce(t)
-	var first int32
-	require.NoError(t, f.pool.QueryRow(t.Context(), `SELECT generation FROM tributary.live`).Scan(&first))
-	second := f.CreateGeneration(t)
-
-	var queries, failed, unready atomic.Int64
-	stopReaders := f.watchReaders(t, &queries, &failed)
-	ctx, stop := context.WithCancel(t.Context())
-	var background sync.WaitGroup
-	var published []*ledger.Event
-	background.Go(func() {
-		ticker := time.NewTicker(10 * time.Millisecond)
-		defer ticker.Stop()
-		for ctx.Err() == nil {
-			<-ticker.C
-			events := make([]*ledger.Event, 50)
-			for i := range events {
-				events[i] = payment("1")
-			}
-			if _, err := f.writer.PublishAll(context.WithoutCancel(ctx), events); !assert.NoError(t, err) {
-				return
-			}
-			published = append(published, events...)
-		}
-	})
-	background.Go(func() {
-		ticker := time.NewTicker(5 * time.Millisecond)
-		defer ticker.Stop()
-		for ctx.Err() == nil {
-			if err := r.Health().Ready(); err != nil && unready.Add(1) == 1 {
-				t.Logf("not ready: %v", err)
-			}
-			<-ticker.C
-		}
-	})
-	pauses := make([]time.Duration, 0, swaps)
-	for i := range swaps {
-		to := []int32{second, first}[i%2]
-		rebuild := projections.NewRebuild(f.Open(t, to, nil), f.log, projections.Settings{BatchEvents: 2_000})
-		f.swapUnderWay(t, to, rebuild)
-		pauses = append(pauses, f.untilCommit(t, to))
-	}
-	stop()
-	background.Wait()
-	f.events = append(f.events, published...)
-	require.Eventually(t, func() bool {
-		var n int
-		return f.pool.QueryRow(t.Context(), `SELECT count(*) FROM books.tally`).Scan(&n) == nil && n >= len(f.events)
-	}, patience, 10*time.Millisecond)
-	stopReaders()
-	rows := f.Rows(t)
-	require.Len(t, rows, len(f.events))
-	for _, event := range f.events {
-		require.Equal(t, 1, rows[event.ID])
-	}
-	require.Zero(t, failed.Load())
-	require.Zero(t, unready.Load(), "readiness turned red by a swap")
-	slices.Sort(pauses)
-	t.Logf("%d swaps under %d events: %d queries, %d errors; from a swap to the next commit p50 %s, max %s",
-		swaps, len(f.events), queries.Load(), failed.Load(), pauses[swaps/2], pauses[swaps-1])
-}
-
 // untilCommit is how long it takes until the projector has committed to a generation since now.
 func (f *flow) untilCommit(t *testing.T, generation int32) time.Duration {
 	t.Helper()
@@ -159,8 +55,7 @@ func TestADropWaitsForOldReaders(t *testing.T) {
 	f.run(t, nil)
 	f.publish(t, 300)
 	f.waitAllOnce(t)
-	var old int32
-	require.NoError(t, f.pool.QueryRow(t.Context(), `SELECT generation FROM tributary.live`).Scan(&old))
+	old := f.live(t)
 	reader, err := f.pool.BeginTx(t.Context(), pgx.TxOptions{IsoLevel: pgx.RepeatableRead})
 	require.NoError(t, err)
 	defer reader.Rollback(t.Context()) //nolint:errcheck // It only reads.

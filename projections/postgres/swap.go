@@ -29,7 +29,9 @@ type CatchUp func(ctx context.Context, to map[eventlog.TopicPartition]int64) err
 // generations are fenced, so that they look again which one is live. The one that is live until then gets its names first, before
 // anybody waits: killed behind that, it has names while it is live, which harms nobody.
 func Swap(ctx context.Context, pool *pgxpool.Pool, projection projections.Definition, to int32, catchUp CatchUp) error {
-	name := func(ctx context.Context, generation int32) error { return NameGeneration(ctx, pool, projection.Name, generation) }
+	name := func(ctx context.Context, generation int32) error {
+		return NameGeneration(ctx, pool, projection.Name, generation)
+	}
 	return swap(ctx, pool, swapping{projection: projection, to: to, name: name, catchUp: catchUp})
 }
 
@@ -74,6 +76,7 @@ type swapping struct {
 	name       func(ctx context.Context, generation int32) error
 	settle     Settle // nil where the rows are here
 	catchUp    CatchUp
+	flipped    bool // only the commit is left to do
 }
 
 func swap(ctx context.Context, pool *pgxpool.Pool, s swapping) error {
@@ -86,6 +89,8 @@ func swap(ctx context.Context, pool *pgxpool.Pool, s swapping) error {
 	switch {
 	case err == nil, errors.Is(err, ErrBehind), ctx.Err() != nil:
 		return err
+	case s.flipped:
+		return fmt.Errorf("swap %s to generation %d, which may be live now: %w", s.projection.Name, s.to, err)
 	case bounded.Err() != nil, errors.Is(err, context.DeadlineExceeded), sqlState(err) == stateLockNotAvailable:
 		return fmt.Errorf("swap %s to generation %d: %w, or its owners did not pause in time: %w", s.projection.Name, s.to, ErrBehind, err)
 	default:
@@ -123,15 +128,8 @@ func (s *swapping) run(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return err
 	}
-	if s.settle != nil {
-		// Killed behind this the epochs are as they were, and the other server's fence may be past them: owners take over anew then.
-		settled, err := s.settle(held, s.from, epochs)
-		if err != nil {
-			return fmt.Errorf("find out how far generation %d is: %w", s.from, err)
-		}
-		for p, next := range settled {
-			target[p] = max(target[p], next)
-		}
+	if err := s.settled(ctx, held, target, epochs); err != nil {
+		return err
 	}
 	if s.catchUp != nil {
 		if err := s.catchUp(held, target); err != nil {
@@ -145,6 +143,26 @@ func (s *swapping) run(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	return s.flip(ctx, tx)
+}
+
+// settled adds to a vector what readers of another server may have seen past it. Killed behind this the epochs are as they were, and the
+// other server's fence may be past them: owners take over anew then.
+func (s *swapping) settled(ctx, held context.Context, target, epochs map[eventlog.TopicPartition]int64) error {
+	if s.settle == nil {
+		return nil
+	}
+	ends, err := s.settle(held, s.from, epochs)
+	switch {
+	case err != nil && held.Err() != nil && ctx.Err() == nil:
+		return fmt.Errorf("generation %d of %s: %w: how far it is was not found out in %s: %w",
+			s.from, s.projection.Name, ErrBehind, SwapPatience, err)
+	case err != nil:
+		return fmt.Errorf("find out how far generation %d is: %w", s.from, err)
+	}
+	for p, next := range ends {
+		target[p] = max(target[p], next)
+	}
+	return nil
 }
 
 // lock locks which generation is live, and the state of the other.
@@ -247,5 +265,6 @@ func (s *swapping) flip(ctx context.Context, tx pgx.Tx) error {
 	if err != nil {
 		return fmt.Errorf("note that generation %d was live: %w", s.from, err)
 	}
+	s.flipped = true
 	return nil
 }

@@ -13,6 +13,11 @@ import (
 // swap makes the generation live, as soon as it is not behind at a moment when the live one waits.
 func (r *Replay) swap(ctx context.Context) error {
 	r.rebuild.Unbounded()
+	// Done before the live one is caught up with, so that a swap finds little left to do.
+	named := func(ctx context.Context) error { return r.Tables.Name(ctx, r.result.Before) }
+	if err := r.patiently(ctx, "name the live generation", named); err != nil {
+		return err
+	}
 	const longest, complainAt = 5 * time.Second, 10
 	pause := backoff.NewExponentialBackOff()
 	pause.InitialInterval, pause.MaxInterval = 50*time.Millisecond, longest
