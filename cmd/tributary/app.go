@@ -24,6 +24,8 @@ type world struct {
 	environ        []string
 	// step is called before each step of a replay; nil but where tests kill the program there.
 	step projections.Step
+	// goal tells the garbage collector how much memory the program should take, in bytes; nil where others share its memory.
+	goal func(bytes int64)
 }
 
 // app is one run of the program.
@@ -165,6 +167,14 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(a.stderr, options))
 	}
 	return slog.New(slog.NewTextHandler(a.stderr, options))
+}
+
+// aim tells the garbage collector how much memory the program should take, in bytes, unless GOMEMLIMIT says so. What is needed is
+// taken all the same.
+func (a *app) aim(bytes int64) {
+	if limit, _ := lookup(a.environ, "GOMEMLIMIT"); limit == "" && a.goal != nil {
+		a.goal(bytes)
+	}
 }
 
 // tempDir is where temporary files go; empty means the system's place.

@@ -14,22 +14,29 @@ type progress struct {
 	bar       *mpb.Bar
 }
 
-// unit says what a bar counts.
-type unit int
+// unit is what a bar counts.
+type unit string
 
 const (
-	countBytes unit = iota
-	countEvents
+	countBytes       unit = "bytes"
+	countEvents      unit = "events"
+	countIDs         unit = "ids"
+	countProjections unit = "projections"
+	countRecords     unit = "records"
+	countRows        unit = "rows"
 )
 
 // startProgress shows a bar for a job of a known size. It must be ended.
 func (a *app) startProgress(ctx context.Context, title string, total int64, counts unit) *progress {
-	if total <= 0 || !isTerminal(a.stderr) {
+	if total <= 0 || total == 1 && counts == countProjections || !isTerminal(a.stderr) {
 		return &progress{}
 	}
 	const width = 48
 	container := mpb.NewWithContext(ctx, mpb.WithOutput(a.stderr), mpb.WithWidth(width))
-	amount, rate := decor.CountersNoUnit("%d of %d"), decor.AverageSpeed(0, "%.0f/s")
+	rate := decor.AverageSpeed(0, "%.0f/s")
+	amount := decor.Any(func(s decor.Statistics) string {
+		return count(s.Current) + " of " + count(s.Total) + " " + string(counts)
+	})
 	if counts == countBytes {
 		amount, rate = decor.CountersKibiByte("% .0f of % .0f"), decor.AverageSpeed(decor.SizeB1024(0), "% .0f")
 	}

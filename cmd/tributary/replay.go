@@ -20,7 +20,7 @@ import (
 // replayFlags are how a replay is to be done.
 type replayFlags struct {
 	rate, workers           int
-	until                   string
+	until, tz               string
 	accept, noSwap, restart bool
 }
 
@@ -40,14 +40,15 @@ Killed at any moment nothing is lost and nothing is half done: the same command 
 makes the new ones live all the same, as after a change of how events are read. It accepts whatever
 differs, from the live tables or from the log: look first whether it says "proven from the log".
 
-With --until it builds a side generation, for questions: the tables as they were at a time (RFC 3339;
-records of that very moment are in), or up to and with some positions of the log, as publish prints
-them. Of partitions that no position names it has all that there is when it begins. It is never made
-live; the names to query it by are printed.`,
+With --until it builds a side generation, for questions: the tables as they were at a day's start or
+a time, as "get --known-at" takes them (records of that very moment are in), or up to and with some
+positions of the log, as publish prints them. Of partitions that no position names it has all that
+there is when it begins. It is never made live; the names to query it by are printed.`,
 		Example: `  tributary replay balances
   tributary replay revenue --rate 20000        # leave the servers some air
   tributary replay balances --no-swap          # have it built and proven, and swap later
   tributary replay receipts --until 2026-03-01T00:00:00Z
+  tributary replay receipts --until 2026-03-01 --tz Europe/Paris
   tributary replay balances --until payments/3@1042,receivers/0@17
   tributary replay status`,
 		Args:              cobra.ExactArgs(1),
@@ -60,7 +61,8 @@ live; the names to query it by are printed.`,
 		},
 	}
 	flags.add(command)
-	command.Flags().StringVar(&flags.until, "until", "", "build the tables as of a `moment`, for questions: RFC 3339, or positions")
+	command.Flags().StringVar(&flags.until, "until", "", "build the tables as of a `moment`: a day's start, a time, or positions")
+	command.Flags().StringVar(&flags.tz, "tz", "UTC", "of a day or a time that names none")
 	command.Flags().BoolVar(&flags.noSwap, "no-swap", false, "stop before the swap; the same command without it goes on")
 	command.Flags().BoolVar(&flags.restart, "restart", false, "drop what an unfinished replay has built, and begin anew")
 	a.jsonFlag(command, replayJSON)
@@ -96,11 +98,27 @@ func (f *replayFlags) run(ctx context.Context, r *replay.Replay) (replay.Result,
 	if f.until == "" {
 		return r.Run(ctx)
 	}
-	moment, err := replay.ParseMoment(f.until)
+	moment, err := f.moment()
 	if err != nil {
-		return replay.Result{}, usagef("--until: %w", err)
+		return replay.Result{}, err
 	}
 	return r.Side(ctx, moment)
+}
+
+// moment is what --until says: a day or a time, as --known-at of "get" takes them, or positions.
+func (f *replayFlags) moment() (replay.Moment, error) {
+	zone, err := zoneOf(f.tz)
+	if err != nil {
+		return replay.Moment{}, err
+	}
+	if at, err := parseInstant("--until", f.until, zone); err == nil {
+		return replay.At(at), nil
+	}
+	moment, err := replay.ParsePositions(f.until)
+	if err != nil {
+		return moment, usagef("--until: %w", err)
+	}
+	return moment, nil
 }
 
 func completeFirstProjection(command *cobra.Command, args []string, toComplete string) ([]string, cobra.ShellCompDirective) {
@@ -227,11 +245,21 @@ func (a *app) tables(on servers, name string) replay.Tables {
 	return nil
 }
 
+// replayBytes is about how much memory a replay takes: while it builds, the pieces of the log that are read ahead, and the batches
+// in work; later what a proof takes.
+const replayBytes = 320 << 20
+
 // replay does a replay, or what is like one, under a bar.
 func (a *app) replay(
 	ctx context.Context, name string, flags replayFlags, do func(context.Context, *replay.Replay) (replay.Result, error),
 ) error {
 	return a.withTables(ctx, name, func(on servers, tables replay.Tables) error {
+		ends, err := a.logEnds(ctx)
+		if err != nil {
+			return err
+		}
+		const bits = 8 // The proof takes one for each record.
+		a.aim(replayBytes + records(ends)/bits)
 		bar := newPhaseBar(ctx, a, name)
 		r := &replay.Replay{
 			Pool: on.postgres, Kafka: on.kafka, Tables: tables,
@@ -241,7 +269,11 @@ func (a *app) replay(
 		if slices.Contains(audit.Names(), name) {
 			auditor := audit.New(on.postgres, on.kafka, on.clickhouse)
 			r.Audit = func(ctx context.Context, target audit.Target, progress audit.Progress) (audit.Projection, error) {
-				report, err := auditor.Verify(ctx, []audit.Target{target}, progress)
+				report, err := auditor.Verify(ctx, []audit.Target{target}, func(phase audit.Phase, done, total int64) {
+					a.aimAt(phase)
+					bar.proving(phase)
+					progress(phase, done, total)
+				})
 				if err != nil {
 					return audit.Projection{}, err
 				}
@@ -339,11 +371,12 @@ func (r *replayed) story(names []string, called string, differs bool) string {
 		text += fmt.Sprintf("as of %s; query it as\n  %s\n", r.Until, strings.Join(names, "\n  "))
 		return text + fmt.Sprintf("when it has answered: \"%s replay drop %s %d\"\n", called, r.Projection, r.Generation)
 	case r.Live:
-		return text + fmt.Sprintf("live now; generation %d is kept: \"%s replay rollback %s\" goes back, \"%s replay drop %s %d\" removes it\n",
+		return text + fmt.Sprintf("live now; generation %d is kept\n"+
+			"  to go back to it: %s replay rollback %s\n  to remove it:     %s replay drop %s %d\n",
 			r.Before, called, r.Projection, called, r.Projection, r.Before)
 	case differs:
-		return text + fmt.Sprintf("NOT made live: generation %d stays; --accept-differences makes this one live all the same, "+
-			"\"%s replay drop %s %d\" removes it\n", r.Before, called, r.Projection, r.Generation)
+		return text + fmt.Sprintf("NOT made live: generation %d stays\n  to make it live all the same: --accept-differences\n"+
+			"  to remove it:                 %s replay drop %s %d\n", r.Before, called, r.Projection, r.Generation)
 	default:
 		return text + fmt.Sprintf("not made live yet: \"%s replay %s\" proves it again and swaps\n", called, r.Projection)
 	}

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/tributary-ledger/tributary/projections/audit"
 	"github.com/tributary-ledger/tributary/projections/replay"
 )
 
@@ -19,6 +20,8 @@ type phaseBar struct {
 	mu    sync.Mutex
 	phase replay.Phase
 	bar   *progress
+	// proof is what the proof is at, while one is made.
+	proof audit.Phase
 	// base is how much of the phase was done when it was first told, and since when; total what there was to do.
 	base, total int64
 	since, told time.Time
@@ -46,13 +49,32 @@ func (b *phaseBar) report(phase replay.Phase, done, total int64) {
 	if b.total == 0 || done < b.base {
 		b.bar.end()
 		b.base, b.since = done, time.Now()
-		b.bar = b.a.startProgress(b.ctx, fmt.Sprintf("%s %s", b.name, phase), total-done, countEvents)
+		b.bar = b.a.startProgress(b.ctx, fmt.Sprintf("%s %s", b.name, phase), total-done, b.counts())
 	}
 	if b.total = total; b.bar.bar != nil {
 		b.bar.bar.SetTotal(total-b.base, false)
 	}
 	b.bar.set(done - b.base)
 	b.tell(done)
+}
+
+// proving notes what the proof is at, before that is reported.
+func (b *phaseBar) proving(phase audit.Phase) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.proof = phase
+}
+
+// counts is what the phase counts.
+func (b *phaseBar) counts() unit {
+	switch b.phase {
+	case replay.PhaseProving:
+		return proofCounts(b.proof)
+	case replay.PhaseComparing:
+		return countRows
+	default:
+		return countRecords
+	}
 }
 
 // tell says now and then how far it is, where nobody sees the bar.
@@ -67,7 +89,7 @@ func (b *phaseBar) tell(done int64) {
 	if rate > 0 {
 		left = time.Duration(float64(b.total-done) / rate * float64(time.Second)).Round(time.Second).String()
 	}
-	b.a.notef("%s: %s, %s of %s, %s/s, %s left", b.name, b.phase, count(done), count(b.total), count(int64(rate)), left)
+	b.a.notef("%s: %s, %s of %s %s, %s/s, %s left", b.name, b.phase, count(done), count(b.total), b.counts(), count(int64(rate)), left)
 }
 
 // note says something between the bars.

@@ -1,13 +1,14 @@
 package main
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 
 	"github.com/tributary-ledger/tributary/projections/comparison"
 )
 
-// comparedLines is how many lines of differences people get.
+// comparedLines is about how many lines of differences people get.
 const comparedLines = 20
 
 // printComparison prints in what two generations differ: each value, and what that comes to for each view.
@@ -26,9 +27,10 @@ func (a *app) printComparison(report comparison.Report) error {
 	return a.printComparedSums(report)
 }
 
-// comparedViews is a line a view.
+// comparedViews is a line a view: how many rows it has in either generation, and how many of them differ, and in what. Copies are rows
+// that say the same of another copy of an event.
 func comparedViews(report comparison.Report) *table {
-	listed := newTable("VIEW", ">LIVE ROWS", ">NEW ROWS", ">MISSING", ">EXTRA", ">DIFFERENT", ">CONFLICTS", ">OTHER COPIES", "RESULT")
+	listed := newTable("VIEW", ">LIVE", ">NEW", ">MISSING", ">EXTRA", ">DIFFERENT", ">CONFLICTS", ">COPIES", "RESULT")
 	for i := range report.Views {
 		v := &report.Views[i]
 		result := "same"
@@ -41,58 +43,65 @@ func comparedViews(report comparison.Report) *table {
 		listed.row(v.Name, count(v.LiveRows), count(v.OtherRows), count(v.Missing), count(v.Extra), count(v.Different),
 			count(v.Conflicts), count(v.OtherCopies), result)
 	}
-	return listed
+	return listed.dropSame("0", "MISSING", "EXTRA", "DIFFERENT", "CONFLICTS", "COPIES")
 }
 
-// printComparedValues lists the first values that differ, those that are not about conflicts before the others.
+// printComparedValues lists the first rows that differ, those that are not about conflicts before the others.
 func (a *app) printComparedValues(report comparison.Report) error {
-	listed := newTable("VIEW", "KEY", "COLUMN", "LIVE", "NEW", ".DELTA", "EVENTS")
 	rest := int64(0)
 	for i := range report.Views {
 		rest += report.Views[i].Differing() + report.Views[i].Conflicts
 	}
+	lines := 0
 	for _, conflicts := range []bool{false, true} {
 		for i := range report.Differences {
-			if d := &report.Differences[i]; d.Conflict == conflicts && len(listed.rows) < comparedLines {
-				addCompared(listed, d)
-				rest--
+			d := &report.Differences[i]
+			if d.Conflict != conflicts || lines >= comparedLines {
+				continue
 			}
+			text := comparedText(d)
+			if err := a.printf("\n%s", text); err != nil {
+				return err
+			}
+			lines += strings.Count(text, "\n")
+			rest--
 		}
-	}
-	if len(listed.rows) > comparedLines {
-		listed.rows = listed.rows[:comparedLines]
-	}
-	if err := a.printf("\n"); err != nil {
-		return err
-	}
-	if err := a.printTable(listed); err != nil {
-		return err
 	}
 	if rest == 0 {
 		return nil
 	}
-	return a.printf("… and %s more rows; --json lists %s in all\n", count(rest), count(len(report.Differences)))
+	return a.printf("\n… and %s more rows; --json lists %s in all\n", count(rest), count(len(report.Differences)))
 }
 
-// addCompared adds a line for each value of a difference; the events stand in the first.
-func addCompared(listed *table, d *comparison.Difference) {
-	key := make([]string, len(d.Key))
-	for i, cell := range d.Key {
-		key[i] = cell.Value
+// comparedText says of a row how it differs: a line for each value, live and new, and one for the events behind it.
+func comparedText(d *comparison.Difference) string {
+	var out strings.Builder
+	out.WriteString(d.View)
+	for _, cell := range d.Key {
+		out.WriteString(" " + printable(cell.Value))
 	}
-	name, events := strings.Join(key, " "), comparedEvents(d)
-	values := d.Values
-	if d.Kind != comparison.KindDifferent {
-		there, missing := "there", "—"
-		whole := comparison.Value{Column: "(the row)", Live: &there, Other: &missing}
-		if d.Kind == comparison.KindExtra {
-			whole.Live, whole.Other = whole.Other, whole.Live
+	switch d.Kind {
+	case comparison.KindMissing:
+		out.WriteString(": only in the live tables")
+	case comparison.KindExtra:
+		out.WriteString(": only in the new tables")
+	}
+	out.WriteString("\n")
+	widest := 0
+	for _, v := range d.Values {
+		widest = max(widest, len(v.Column))
+	}
+	for _, v := range d.Values {
+		fmt.Fprintf(&out, "  %-*s  %s → %s", widest, v.Column, printable(comparedValue(v.Live)), printable(comparedValue(v.Other)))
+		if v.Delta != "" && v.Live != nil && v.Other != nil {
+			out.WriteString("  (" + withSign(v.Delta) + ")")
 		}
-		values = append([]comparison.Value{whole}, values...)
+		out.WriteString("\n")
 	}
-	for _, v := range values {
-		listed.row(d.View, name, v.Column, comparedValue(v.Live), comparedValue(v.Other), withSign(v.Delta), events)
+	if events := comparedEvents(d); events != "" {
+		out.WriteString("  by " + events + "\n")
 	}
+	return out.String()
 }
 
 // comparedValue is a value in a cell: long ones are cut.
@@ -133,7 +142,7 @@ func comparedEvents(d *comparison.Difference) string {
 		text += " and " + strconv.FormatInt(more, 10) + " more"
 	}
 	if d.Conflict {
-		text = strings.TrimSpace("conflict: " + text)
+		text = strings.TrimSuffix("a conflict: "+text, ": ")
 	}
 	return text
 }

@@ -61,9 +61,9 @@ func TestReplayTellsATamperedBalance(t *testing.T) {
 
 	refused := b.run(t, "replay", "balances")
 	require.Equal(t, exitNo, refused.code, refused.stderr)
-	from := ` +\S+ +\S+ +-\S+ +payment\.posted ` + position + `\s`
-	require.Regexp(t, `books\.account_balances +main platform:fees `+asset+` +credits`+from, refused.stdout)
-	require.Regexp(t, `books\.entries +\S+ \d+ +amount`+from, refused.stdout)
+	from := ` +\S+ → \S+  \(-\S+\)\n(  .*→.*\n)*  by payment\.posted ` + position + `\s`
+	require.Regexp(t, `books\.account_balances main platform:fees `+asset+`\n(  .*→.*\n)*  credits`+from, refused.stdout)
+	require.Regexp(t, `books\.entries \S+ \d+\n(  .*→.*\n)*  amount`+from, refused.stdout)
 	require.Contains(t, refused.stdout, fmt.Sprintf("proven from the log; it differs from generation %d", before))
 	require.Contains(t, refused.stdout, fmt.Sprintf("NOT made live: generation %d stays", before))
 	require.Equal(t, before, b.liveOf(t, "balances"))
@@ -102,7 +102,7 @@ func TestReplayTellsAMissingRowOfTheRevenue(t *testing.T) {
 
 	refused := b.run(t, "replay", "revenue")
 	require.Equal(t, exitNo, refused.code, refused.stderr)
-	require.Regexp(t, `revenue\.events +`+event+` +\(the row\) +— +there`, refused.stdout)
+	require.Contains(t, refused.stdout, "revenue.events "+event+": only in the new tables\n")
 	require.Contains(t, refused.stdout, position)
 	require.Contains(t, refused.stdout, "proven from the log; it differs from generation")
 	require.Equal(t, before, b.liveOf(t, "revenue"))

@@ -88,16 +88,29 @@ func (a *app) nameAll(ctx context.Context, pool *pgxpool.Pool, all []replay.Stat
 }
 
 func (a *app) printGenerations(all []replay.Status) error {
-	listed := newTable("PROJECTION", ">GENERATION", ">VERSION", "STATE", "MADE", ">RECORDS", ">BEHIND", "QUERY IT AS")
+	listed := newTable("PROJECTION", ">GENERATION", ">VERSION", "STATE", "MADE", ">BEHIND", "QUERY IT AS")
+	versions := map[string]int{}
+	several := false
 	for i := range all {
 		s := &all[i]
-		listed.row(s.Projection, strconv.Itoa(int(s.Number)), strconv.Itoa(s.Version), stateText(s), shortTime(s.Made), count(s.Records),
+		listed.row(s.Projection, strconv.Itoa(int(s.Number)), strconv.Itoa(s.Version), stateText(s), shortTime(s.Made),
 			count(s.Behind), namesText(s))
+		other, met := versions[s.Projection]
+		several = several || met && other != s.Version
+		versions[s.Projection] = s.Version
+	}
+	if !several { // Few have ever more than one.
+		listed.drop("VERSION")
 	}
 	if err := a.printTable(listed); err != nil {
 		return err
 	}
 	for i := range all {
+		if s := &all[i]; s.State == replay.StateSide && s.Until != nil {
+			if err := a.printf("generation %d of %s is as of %s\n", s.Number, s.Projection, *s.Until); err != nil {
+				return err
+			}
+		}
 		if h := all[i].Holder; h != nil {
 			if err := a.printf("%s\n", atWork(all[i].Projection, *h)); err != nil {
 				return err
@@ -124,8 +137,6 @@ func stateText(s *replay.Status) string {
 		return "unfinished"
 	case s.State == replay.StateReady:
 		return "kept"
-	case s.State == replay.StateSide && s.Until != nil:
-		return "as of " + *s.Until
 	default:
 		return s.State
 	}
@@ -133,12 +144,13 @@ func stateText(s *replay.Status) string {
 
 // namesText is the schema or database of a generation's names; the live one has the names that everybody uses.
 func namesText(s *replay.Status) string {
-	if len(s.Names) == 0 {
-		if s.Live {
-			return "the usual names"
-		}
+	switch {
+	case len(s.Names) > 0:
+		schema, _, _ := strings.Cut(s.Names[0], ".")
+		return schema + ".…"
+	case s.Live:
+		return "the usual names"
+	default:
 		return ""
 	}
-	schema, _, _ := strings.Cut(s.Names[0], ".")
-	return fmt.Sprintf("%s.… (%d)", schema, len(s.Names))
 }

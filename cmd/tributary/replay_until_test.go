@@ -97,7 +97,7 @@ func TestReplayUntilPositions(t *testing.T) {
 	for args, says := range map[string]string{
 		"payments/0@99999":        "is not in the log yet",
 		"payments/77@1":           "reads no partition payments/77",
-		"yesterday":               "neither a time such as",
+		"yesterday":               "neither a day or a time",
 		",":                       "names no moment",
 		"receivers/0@1 --no-swap": "mean nothing to it",
 	} {
@@ -105,6 +105,26 @@ func TestReplayUntilPositions(t *testing.T) {
 		require.NotZero(t, refused.code)
 		require.Contains(t, refused.stderr, says)
 	}
+}
+
+// A day, and a time of a zone, is the same moment as in "get --known-at".
+func TestUntilIsReadAsKnownAtIs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ until, tz, moment string }{
+		{"2011-04-01", "UTC", "2011-04-01T00:00:00Z"},
+		{"2011-04-01", "Asia/Kolkata", "2011-03-31T18:30:00Z"},
+		{"2011-04-01 14:05", "Europe/Paris", "2011-04-01T12:05:00Z"},
+		{"2011-04-01T14:05:06.5+02:00", "Asia/Kolkata", "2011-04-01T12:05:06.5Z"},
+	} {
+		moment, err := (&replayFlags{until: c.until, tz: c.tz}).moment()
+		require.NoError(t, err)
+		require.Equal(t, c.moment, moment.Text)
+		known := moments{knownText: c.until, tz: c.tz}
+		require.NoError(t, known.read())
+		require.Equal(t, replay.At(known.known), moment)
+	}
+	_, err := (&replayFlags{until: "2011-04-01", tz: "Mars/Olympus"}).moment()
+	require.ErrorContains(t, err, "no time zone")
 }
 
 func partitionEnd(t *testing.T, b books, partition int32) int64 {

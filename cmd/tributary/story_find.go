@@ -145,7 +145,7 @@ func (t *teller) find(ctx context.Context, admin *eventlog.Admin, id string) (*f
 	defer lookup.Close()
 	bar := &progress{}
 	if len(places) > keptEvents {
-		bar = t.startProgress(ctx, "reading", int64(len(places)), countEvents)
+		bar = t.startProgress(ctx, "reading", int64(len(places)), countRecords)
 	}
 	defer bar.end()
 	err = lookup.Each(ctx, places, func(_ int, record *eventlog.Record) error {
@@ -218,7 +218,7 @@ func (t *teller) scan(ctx context.Context, found *foundStory, rest eventlog.Rang
 	if total > noticed {
 		t.notef("reading %s records of the log that the index does not have: does \"tributary project subjects\" run?", count(total))
 	}
-	bar := t.startProgress(ctx, "reading", total, countEvents)
+	bar := t.startProgress(ctx, "reading", total, countRecords)
 	defer bar.end()
 	var mu sync.Mutex
 	return eventlog.ReadRange(ctx, t.kafka, rest, func(_ context.Context, batch eventlog.Batch) error {

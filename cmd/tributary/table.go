@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -77,6 +78,26 @@ func (t *table) String() string {
 		out.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return out.String()
+}
+
+// drop takes a column away.
+func (t *table) drop(header string) {
+	i := slices.Index(t.headers, header)
+	t.headers, t.aligns = slices.Delete(t.headers, i, i+1), slices.Delete(t.aligns, i, i+1)
+	for n := range t.rows {
+		t.rows[n] = slices.Delete(t.rows[n], i, i+1)
+	}
+}
+
+// dropSame takes those of these columns away in which each cell is this one: they tell nobody anything.
+func (t *table) dropSame(cell string, headers ...string) *table {
+	for _, header := range headers {
+		i := slices.Index(t.headers, header)
+		if !slices.ContainsFunc(t.rows, func(row []string) bool { return row[i] != cell }) {
+			t.drop(header)
+		}
+	}
+	return t
 }
 
 // alignPoints pads a column's decimals behind, so that standing right they meet at the point.

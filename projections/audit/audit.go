@@ -66,8 +66,8 @@ const (
 // It is called from one goroutine at a time.
 type Progress func(phase Phase, done, total int64)
 
-// Memory is what an audit may use. Beside it, it takes some 230 MiB on two cores, most of that for the log as it is
-// read, of up to eight partitions at once, and a bit for each record of the log and projection.
+// Memory is what an audit may use. What it takes beside it does not grow with the log, but for a bit for each record and
+// projection: Most says how much that is.
 type Memory struct {
 	// Bytes is how much is sorted in memory; DefaultMemory when 0.
 	Bytes int
@@ -75,8 +75,19 @@ type Memory struct {
 	Dir string
 }
 
-// DefaultMemory is 256 MiB.
-const DefaultMemory = 256 << 20
+// DefaultMemory is 64 MiB: more makes fewer and larger runs to sort, which is hardly faster.
+const DefaultMemory = 64 << 20
+
+// besideBytes is what an audit of all projections takes beside what is sorted, with the garbage of it: tallies, 22 MiB, the
+// pieces of the log and blocks of rows that are read, a few MiB for each of up to eight partitions, and names.
+const besideBytes = 96 << 20
+
+// Most is about how much memory an audit of so many projections takes whose log has so many records, as long as it finds no
+// difference: a goal for the garbage collector. What differs is held, up to 200,000 rows of each projection.
+func (m Memory) Most(records int64, projections int) int64 {
+	const bits = 8
+	return int64(cmp.Or(m.Bytes, DefaultMemory)) + besideBytes + records*int64(projections)/bits
+}
 
 // half is for what is sorted beside something else.
 func (m Memory) half() Memory { return Memory{m.Bytes / 2, m.Dir} } //nolint:mnd // A half.

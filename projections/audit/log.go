@@ -115,15 +115,19 @@ func (e *examination) place(
 	}
 }
 
-// mostAtOnce is of how many partitions the log is read at the same time: each takes some 10 MiB.
-const mostAtOnce = 8
+const (
+	// mostAtOnce is of how many partitions the log is read at the same time.
+	mostAtOnce = 8
+	// pieceBytes is how much of one is read at once, of which a few wait; decoded it is some four times that.
+	pieceBytes = 256 << 10
+)
 
 // read gives the log to fn, batch by batch, those of different partitions at the same time; prepare is called before that.
 func (l *log) read(
 	ctx context.Context, phase Phase, prepare func(batch *eventlog.Batch) []contentHash, fn func(*eventlog.Batch, []contentHash) error,
 ) error {
 	l.done = 0
-	part := eventlog.Range{To: l.to, AtOnce: min(2*runtime.GOMAXPROCS(0), mostAtOnce)}
+	part := eventlog.Range{To: l.to, AtOnce: min(2*runtime.GOMAXPROCS(0), mostAtOnce), PieceBytes: pieceBytes}
 	return eventlog.ReadRange(ctx, l.kafka, part, func(_ context.Context, batch eventlog.Batch) error {
 		if err := fn(&batch, prepare(&batch)); err != nil {
 			return err

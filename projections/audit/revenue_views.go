@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
 	"time"
@@ -12,15 +13,21 @@ import (
 )
 
 // compareViews sees to it that views read the tables that they should: those that are live by Postgres or, of another
-// generation, its own where it has views. What is made to show a swap comes a moment after it, so it is asked for again.
+// generation, its own where it has views. What is made to show a swap comes a moment after it, so it is asked for again: until
+// what is wrong stays the same, or for a minute of swaps without an end.
 func (r *revenue) compareViews(ctx context.Context) error {
-	const patience, pause = 5 * time.Second, 100 * time.Millisecond
-	for begun := time.Now(); ; {
+	const patience, most, pause = 5 * time.Second, time.Minute, 100 * time.Millisecond
+	var before []Difference
+	begun := time.Now()
+	for since := begun; ; {
 		wrong, read, err := r.wrongViews(ctx)
 		if err != nil {
 			return err
 		}
-		if len(wrong) == 0 || time.Since(begun) > patience {
+		if !reflect.DeepEqual(wrong, before) {
+			before, since = wrong, time.Now()
+		}
+		if len(wrong) == 0 || time.Since(since) > patience || time.Since(begun) > most {
 			c := r.examination.found.check(checkLiveViews)
 			c.compared += int64(read)
 			for _, d := range wrong {

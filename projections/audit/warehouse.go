@@ -4,14 +4,20 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 )
 
 // warehouse is a ClickHouse whose tables are compared. Its queries make every column a text.
 type warehouse struct{ conn driver.Conn }
 
+// blockRows is how many rows come at once.
+const blockRows = 4096
+
 // stream makes it a source. ClickHouse has no snapshots that last: a row that is read late may be newer than one read before.
 func (w warehouse) stream(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error {
+	// A block is in memory several times: as it comes, and as it is taken apart.
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"max_block_size": blockRows}))
 	rows, err := w.conn.Query(ctx, sql, arguments...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", what, err)

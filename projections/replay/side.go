@@ -19,18 +19,21 @@ type Moment struct {
 	positions map[eventlog.TopicPartition]int64 // the offsets after the last
 }
 
-// ParseMoment reads a time as RFC 3339 has it, or positions such as "payments/3@1042", with commas or spaces between them. Of a
-// partition that no position names it is all that there is when the generation is made.
-func ParseMoment(text string) (Moment, error) {
-	if at, err := time.Parse(time.RFC3339, text); err == nil {
-		return Moment{Text: at.UTC().Format(time.RFC3339Nano), at: at}, nil
-	}
+// At is the moment of a time: all that was recorded by then.
+func At(at time.Time) Moment {
+	return Moment{Text: at.UTC().Format(time.RFC3339Nano), at: at}
+}
+
+// ParsePositions reads positions such as "payments/3@1042", with commas or spaces between them. Of a partition that none of them
+// names it is all that there is when the generation is made.
+func ParsePositions(text string) (Moment, error) {
 	m := Moment{positions: map[eventlog.TopicPartition]int64{}}
 	words := strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' })
 	for _, word := range words {
 		position, err := eventlog.ParsePosition(word)
 		if err != nil {
-			return m, fmt.Errorf("%q is neither a time such as 2026-03-01T00:00:00Z nor positions such as payments/3@1042,payments/4@17", text)
+			return m, fmt.Errorf("%q is neither a day or a time, such as 2026-03-01T00:00:00Z, nor positions such as payments/3@1042,payments/4@17",
+				text)
 		}
 		p := position.TopicPartition()
 		m.positions[p] = max(m.positions[p], position.Offset+1)

@@ -57,9 +57,17 @@ func (s *Sorter) Add(order uint64, record []byte) error {
 		s.items, s.bytes = make([]item, 0, s.recordsMost), make([]byte, 0, s.bytesMost)
 	}
 	from := len(s.bytes)
-	s.bytes = append(s.bytes, record...)
-	s.items = append(s.items, item{order, uint32(from), uint32(len(s.bytes))}) //nolint:gosec // At most half of 4 GiB.
+	s.bytes = append(room(s.bytes, len(record), s.bytesMost), record...)
+	s.items = append(room(s.items, 1, s.recordsMost), item{order, uint32(from), uint32(len(s.bytes))}) //nolint:gosec // At most half of 4 GiB.
 	return nil
+}
+
+// room makes room for n more, of at most so many: append alone would take up to a quarter more than that.
+func room[T any](all []T, n, most int) []T {
+	if len(all)+n <= cap(all) {
+		return all
+	}
+	return append(make([]T, 0, max(len(all)+n, min(2*cap(all), most))), all...)
 }
 
 // sort brings what is in memory in order.
