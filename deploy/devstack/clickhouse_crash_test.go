@@ -11,6 +11,8 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -24,6 +26,25 @@ import (
 )
 
 const rowsABatch = 5000
+
+// A kill, or a full disk, between the steps of CREATE DATABASE leaves an empty file, which ClickHouse refuses to start with.
+func TestClickHouseStartsAfterADatabaseWasHalfMade(t *testing.T) {
+	t.Parallel()
+	home := t.TempDir()
+	server, err := devstack.StartClickHouse(t.Context(), devstack.ClickHouseOptions{Home: home, Small: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, server.Stop(context.WithoutCancel(t.Context()))) })
+	sql(t, server.URL(), "CREATE DATABASE whole")
+	sql(t, server.URL(), "CREATE DATABASE half")
+	require.NoError(t, server.Kill())
+	require.NoError(t, os.Truncate(filepath.Join(home, "data", "metadata", "half.sql"), 0))
+	require.NoError(t, server.Restart(t.Context()))
+	require.Equal(t, "whole\n", sql(t, server.URL(), "SELECT name FROM system.databases WHERE name IN ('whole', 'half')"))
+	sql(t, server.URL(), "CREATE DATABASE half")
+	sql(t, server.URL(), "CREATE VIEW half.one AS SELECT 1 AS one")
+	require.NoError(t, server.Restart(t.Context()))
+	require.Equal(t, "1\n", sql(t, server.URL(), "SELECT one FROM half.one"))
+}
 
 // Killed at random points of inserts, it has every batch that it acknowledged, and of no batch a part.
 func TestClickHouseKeepsWhatItAcknowledgedThroughKills(t *testing.T) {

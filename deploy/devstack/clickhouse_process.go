@@ -38,6 +38,9 @@ func serveClickHouse(ctx context.Context, config clickHouseConfig, ready func() 
 	if err := awaitOrphan(ctx, in(clickHouseDataDir)); err != nil {
 		return err
 	}
+	if err := forgetHalfMade(in(clickHouseDataDir)); err != nil {
+		return err
+	}
 	if err := os.Remove(in(clickHouseHoldFile)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("clearing an earlier run's pipe: %w", err)
 	}
@@ -79,6 +82,24 @@ func serveClickHouse(ctx context.Context, config clickHouseConfig, ready func() 
 		return fmt.Errorf("closing ClickHouse's pipe: %w", err)
 	}
 	return <-ended
+}
+
+// forgetHalfMade removes the files of databases that were being made when the engine was killed, or its disk was full: they are empty,
+// and the engine would not start with them. Whoever asked for such a database was not answered.
+func forgetHalfMade(data string) error {
+	databases, err := filepath.Glob(filepath.Join(data, "metadata", "*.sql"))
+	if err != nil {
+		return fmt.Errorf("looking for databases that were being made: %w", err)
+	}
+	for _, database := range databases {
+		if info, err := os.Stat(database); err != nil || info.Size() > 0 {
+			continue // the engine tells of what it cannot read
+		}
+		if err := os.Remove(database); err != nil {
+			return fmt.Errorf("removing what is left of a database that was being made: %w", err)
+		}
+	}
+	return nil
 }
 
 // orphanPatience is how long the engine of a killed parent may take to end.

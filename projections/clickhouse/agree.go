@@ -2,6 +2,7 @@ package clickhouse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -36,7 +37,19 @@ func (e *TornError) Error() string {
 //   - an owner claims an event's id in Postgres before it inserts the row. So whatever is in past that offset was claimed, if
 //     Postgres is asked for the claims last, and has not forgotten them. A batch's claims are one transaction, and the last
 //     row is of the last batch: it speaks for all.
+//
+// The rows are counted from an aggregate, and again from themselves where that does not fit: it is the rows that have to.
 func Agree(ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection, generation int32) error {
+	err := agree(ctx, pool, conn, projection, generation, positions)
+	if _, torn := errors.AsType[*TornError](err); torn {
+		err = agree(ctx, pool, conn, projection, generation, positionsOfRows)
+	}
+	return err
+}
+
+func agree(
+	ctx context.Context, pool *pgxpool.Pool, conn driver.Conn, projection Projection, generation int32, positions reading,
+) error {
 	g := Generation{Database: projection.Definition().Name, Number: generation}
 	counted, err := postgres.Counted(ctx, pool, generation)
 	if err != nil {
@@ -78,6 +91,15 @@ func (in inside) fits(below, accepted int64) bool {
 func (in inside) found(p eventlog.TopicPartition, below, accepted int64) string {
 	return fmt.Sprintf("ClickHouse has %d rows of %s up to offset %d, and Postgres counts %d below offset %d",
 		in.count, p, in.top, accepted, below)
+}
+
+// reading finds out what is in a table, by partition.
+type reading = func(ctx context.Context, conn driver.Conn, table string) (all map[eventlog.TopicPartition]inside, broken, err error)
+
+// positionsOfRows are what is in, by the rows alone.
+func positionsOfRows(ctx context.Context, conn driver.Conn, table string) (all map[eventlog.TopicPartition]inside, broken, err error) {
+	all, err = readPositions(fromRows(ctx), conn, table)
+	return all, nil, explain("count the rows that are in", err)
 }
 
 // positions are what is in, by partition, from an aggregate that each part carries. Where that cannot be read they are counted

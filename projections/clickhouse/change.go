@@ -177,7 +177,7 @@ func (c *change) missing(claimed *postgres.Claimed, holds map[eventlog.TopicPart
 	for _, r := range c.batch.Ranges {
 		h := holds[r.TopicPartition]
 		if err := h.check(table, r.TopicPartition, r.To, claimed.Accepted[r.TopicPartition]+in[r.TopicPartition]); err != nil {
-			h.secured = false // Look again: it may have been mended.
+			h.secured, h.doubted = false, true // Look again: it may have been mended.
 			return nil, err
 		}
 	}

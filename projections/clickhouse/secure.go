@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type hold struct {
 	secured bool
 	// top is the highest offset that is in, count how many rows.
 	top, count int64
+	// doubted tells whether the aggregate once told what did not fit; from then on the rows are read.
+	doubted bool
 }
 
 // tryBits are those of an epoch in ClickHouse that count an owner's tries.
@@ -111,7 +114,8 @@ func (s *Store) killInserts(ctx context.Context, g Generation, holds map[eventlo
 	}
 }
 
-// readPositions reads what is in, from an aggregate that each part carries.
+// readPositions reads what is in, from an aggregate that each part carries, or from the rows where that is doubted. An aggregate that
+// says otherwise than the rows is made anew: nobody else changes what is in.
 func (s *Store) readPositions(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
 	for _, h := range holds {
 		h.top, h.count = -1, 0
@@ -126,7 +130,25 @@ func (s *Store) readPositions(ctx context.Context, g Generation, holds map[event
 			h.top, h.count = in.top, in.count
 		}
 	}
-	return err
+	if err != nil || !slices.ContainsFunc(slices.Collect(maps.Values(holds)), func(h *hold) bool { return h.doubted }) {
+		return err
+	}
+	rows, _, err := positionsOfRows(ctx, s.conn, table)
+	if err != nil {
+		return err
+	}
+	for p, h := range holds {
+		in, some := rows[p]
+		if !some {
+			in.top = -1
+		}
+		if counted := (inside{h.top, h.count}); counted != in {
+			s.mend(ctx, table, fmt.Sprintf("it counts %d rows of %s up to offset %d, and there are %d up to %d",
+				counted.count, p, counted.top, in.count, in.top))
+		}
+		h.top, h.count = in.top, in.count
+	}
+	return nil
 }
 
 func positionsSQL(table string) string {

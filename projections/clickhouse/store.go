@@ -147,10 +147,25 @@ func (s *Store) own(
 	if err := compactFence(ctx, s.conn, generation, fenceBytes); err != nil {
 		return err
 	}
+	err := s.count(ctx, generation, holds, owned)
+	if _, torn := errors.AsType[*TornError](err); torn {
+		for _, h := range holds {
+			h.doubted = true
+		}
+		err = s.count(ctx, generation, holds, owned)
+	}
+	s.mendOthers(ctx, generation)
+	return err
+}
+
+// count secures the partitions and compares what is in with what Postgres has counted.
+func (s *Store) count(
+	ctx context.Context, generation Generation, holds map[eventlog.TopicPartition]*hold,
+	owned map[eventlog.TopicPartition]projections.Ownership,
+) error {
 	if err := s.secure(ctx, generation, holds); err != nil {
 		return err
 	}
-	s.mendOthers(ctx, generation)
 	counted, err := postgres.Counted(ctx, s.pool, generation.Number)
 	if err != nil {
 		return err

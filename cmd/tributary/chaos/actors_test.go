@@ -107,6 +107,7 @@ func (c *chaos) tellAll() {
 		c.Logf("projectors %d, running: %v\n%s", one.number, one.p.running(), one.p.tail())
 	}
 	c.Logf("servers said:\n%s", c.stack.crashes.told())
+	c.tellClickHouse()
 }
 
 func (c *chaos) simulation() *simulation.Simulation {
