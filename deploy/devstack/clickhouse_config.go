@@ -31,6 +31,11 @@ const systemLogs = `<query_log><database>system</database><table>query_log</tabl
 <part_log><database>system</database><table>part_log</table>` + systemLogLife + `</part_log>
 `
 
+// keptFree is room that no insert and no merge begins to use, so that those under way end well when the disk fills up. The engine does not
+// report a write that the disk had no room for: what it then acknowledges is an empty file.
+const keptFree = `<storage_configuration><disks><default><keep_free_space_bytes>67108864</keep_free_space_bytes></default></disks></storage_configuration>
+`
+
 const systemLogLife = `<ttl>event_date + INTERVAL 3 DAY DELETE</ttl><flush_interval_milliseconds>7500</flush_interval_milliseconds>`
 
 func serverXML(options ClickHouseOptions) string {
@@ -46,7 +51,7 @@ func serverXML(options ClickHouseOptions) string {
 	} else {
 		settings["max_server_memory_usage_to_ram_ratio"] = "0.5"
 	}
-	return "<clickhouse>\n" + elements(settings) + "<logger><console>true</console></logger>\n" + systemLogs + "</clickhouse>\n"
+	return "<clickhouse>\n" + elements(settings) + "<logger><console>true</console></logger>\n" + systemLogs + keptFree + "</clickhouse>\n"
 }
 
 // usersXML gives all rights to one user, who has a password. The engine itself works as the user default, who must have none, and may do

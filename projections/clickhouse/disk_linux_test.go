@@ -16,7 +16,7 @@ import (
 func TestAFullDiskIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	disk := t.TempDir()
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=64m"); err != nil {
+	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=512m"); err != nil {
 		t.Skipf("NOT TESTED: a full disk. It takes a small file system, which only root may mount: %v", err)
 	}
 	t.Cleanup(func() { require.NoError(t, syscall.Unmount(disk, syscall.MNT_DETACH)) })

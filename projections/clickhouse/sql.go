@@ -51,9 +51,11 @@ func fenceDDL(database string) string {
 		" COMMENT 'Under which epoch each partition''s rows are taken; empty after a start of the server.'", database, fence)
 }
 
-// durable are the settings under which an acknowledged row, and a merged one, survives the loss of power.
+// durable are the settings under which an acknowledged row, and a merged one, survives the loss of power. Rows are refused before the disk
+// is full, not when it is: an engine was seen to acknowledge an insert that no room was left for on its way.
 const durable = "fsync_after_insert = 1, fsync_part_directory = 1," +
-	" min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1"
+	" min_rows_to_fsync_after_merge = 1, min_compressed_bytes_to_fsync_after_merge = 1," +
+	" min_free_disk_bytes_to_perform_insert = 67108864"
 
 // rowsDDL makes the table of rows of a generation: with it, that a row comes from the owner, and how far it is.
 func rowsDDL(g Generation, table Table, comment string) string {

@@ -18,8 +18,8 @@ func mountDisk(dir string) (*disk, error) {
 
 func (d *disk) unmount() error { return syscall.Unmount(d.dir, syscall.MNT_DETACH) }
 
-// fill leaves no room but for a page or two.
-func (d *disk) fill() error {
+// fill leaves room for so many bytes, or a page or two.
+func (d *disk) fill(left uint64) error {
 	const tries = 100 // as it is written to meanwhile
 	var err error
 	for range tries {
@@ -28,7 +28,7 @@ func (d *disk) fill() error {
 			return fmt.Errorf("look at %s: %w", d.dir, err)
 		}
 		used := (now.Blocks - now.Bfree) * uint64(now.Bsize)
-		if err = d.resize(used + uint64(now.Bsize)); !errors.Is(err, syscall.EINVAL) {
+		if err = d.resize(used + max(left, uint64(now.Bsize))); !errors.Is(err, syscall.EINVAL) {
 			return err
 		}
 	}

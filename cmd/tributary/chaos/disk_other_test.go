@@ -11,6 +11,6 @@ func mountDisk(string) (*disk, error) { return nil, errors.ErrUnsupported }
 
 func (*disk) unmount() error { return nil }
 
-func (*disk) fill() error { return errors.ErrUnsupported }
+func (*disk) fill(uint64) error { return errors.ErrUnsupported }
 
 func (*disk) empty() error { return errors.ErrUnsupported }

@@ -215,11 +215,15 @@ func (c *chaos) ofNetwork(victim string, proxies ...*stacktest.Proxy) []fault {
 // connectionsOf names the way to a server, which may be down where that is up.
 func connectionsOf(victim string) string { return "connections of " + victim }
 
-// fillDisk leaves a store no room for a while. A store that ended of it is started again, as its orchestrator would.
+// fillDisk leaves a store no room for a while. It takes the last of it slowly enough for what has begun to end, as a neighbour's log would:
+// ClickHouse begins nothing when there is little. A store that ended of it is started again, as its orchestrator would.
 func (c *chaos) fillDisk(ctx context.Context, random *rand.Rand, victim string, d *disk) (string, error) {
 	defer c.stack.down.begin(victim)()
 	length := long(random)
-	err := d.fill()
+	const little, soon = 48 << 20, 2 * time.Second
+	err := d.fill(little)
+	pause(ctx, soon)
+	err = errors.Join(err, d.fill(0))
 	pause(ctx, length)
 	err = errors.Join(err, d.empty())
 	note := fmt.Sprintf(" for %s", length)
