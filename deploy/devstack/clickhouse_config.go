@@ -33,7 +33,9 @@ const systemLogs = `<query_log><database>system</database><table>query_log</tabl
 
 // keptFree is room that no insert and no merge begins to use, so that those under way end well when the disk fills up. The engine does not
 // report a write that the disk had no room for: what it then acknowledges is an empty file.
-const keptFree = `<storage_configuration><disks><default><keep_free_space_bytes>67108864</keep_free_space_bytes></default></disks></storage_configuration>
+const keptFree = `<storage_configuration><disks><default>
+<keep_free_space_bytes>67108864</keep_free_space_bytes>
+</default></disks></storage_configuration>
 `
 
 const systemLogLife = `<ttl>event_date + INTERVAL 3 DAY DELETE</ttl><flush_interval_milliseconds>7500</flush_interval_milliseconds>`

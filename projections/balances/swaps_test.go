@@ -37,7 +37,7 @@ func TestBooksStayEvenThroughSwaps(t *testing.T) {
 			func(ctx context.Context) (storetest.Answer, string, error) { return askTotals(ctx, pool) },
 			func(ctx context.Context) (storetest.Answer, string, error) { return askEntries(ctx, pool) },
 		},
-	}, 20)
+	})
 }
 
 // querier is a pool, or a transaction.

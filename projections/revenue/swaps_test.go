@@ -49,8 +49,8 @@ func TestReadersSeeAllThroughSwaps(t *testing.T) {
 			made++ // By one at a time.
 			return visit(start.Add(time.Duration(made%1_000)*8*time.Hour), fmt.Sprintf("site-%d", made%3), "post", 1_000)
 		},
-		Questions: questions, Unready: 5 * time.Second, // An insert that a swap ended is tried again.
-	}, 20)
+		Questions: questions, Unready: 30 * time.Second, // An insert that a swap ended is tried again.
+	})
 }
 
 func (b *books) store(generation int32) *clickhouse.Store {

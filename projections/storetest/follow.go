@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -54,13 +56,22 @@ const (
 	// patience bounds waits that only a bug can exceed.
 	patience = time.Minute
 	// longestLock is more than any swap may keep its locks, on a machine that others use.
-	longestLock = 5 * time.Second
+	longestLock = 20 * time.Second
+	// swapsAmongTests is how many swaps there are unless TRIBUTARY_SWAPS says otherwise: a run among other tests is short.
+	swapsAmongTests = 4
 )
 
 // FollowSwaps swaps to and fro while events come, a runner commits them and readers read. No reader gets an error or an impossible
-// answer; the runner stays ready; each event counts once. It returns how many there were.
-func FollowSwaps(t *testing.T, l Live, swaps int) int64 {
+// answer; the runner stays ready; each event counts once. It returns how many there were. TRIBUTARY_SWAPS
+// says how many swaps.
+func FollowSwaps(t *testing.T, l Live) int64 {
 	t.Helper()
+	swaps := swapsAmongTests
+	if given := os.Getenv("TRIBUTARY_SWAPS"); given != "" {
+		var err error
+		swaps, err = strconv.Atoi(given)
+		require.NoError(t, err, "TRIBUTARY_SWAPS")
+	}
 	f := &following{Live: l, store: &timedStore{Store: l.Open(0), began: map[eventlog.TopicPartition]time.Time{}}}
 	f.name = f.store.Definition().Name
 	var err error
