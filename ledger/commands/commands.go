@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"net/url"
 	"strings"
 	"time"
 
@@ -17,6 +18,8 @@ import (
 type Log interface {
 	// PublishAll returns when every event is acknowledged; see eventlog.Writer.
 	PublishAll(ctx context.Context, events []*ledger.Event) ([]eventlog.Position, error)
+	// Buffered is how many events are not acknowledged yet.
+	Buffered() int64
 }
 
 // AtomicLog is where events go of which all count or none.
@@ -31,10 +34,14 @@ type Commands struct {
 	Atomic AtomicLog
 	// Now is the clock, for events whose time the caller left to us.
 	Now func() time.Time
+	// Patience is how long a request waits for the log to acknowledge its events; 5 s when 0.
+	Patience time.Duration
 }
 
 // Register adds the operations to an API.
-func (c *Commands) Register(_ huma.API) {}
+func (c *Commands) Register(api huma.API) {
+	c.registerEvents(api)
+}
 
 // Key is the input of every POST: what makes it safe to repeat.
 type Key struct {
@@ -59,6 +66,9 @@ func accepted(positions []eventlog.Position) Accepted {
 //
 //nolint:gochecknoglobals // a constant that the language has no constants for
 var namespace = uuid.MustParse("6ba3c1f2-5d0e-5b6c-9c53-0f6a3f1f6f7d")
+
+// source is what events of a caller name as their producer.
+func source(caller *web.Principal) string { return "/keys/" + url.PathEscape(caller.ID) }
 
 // identity derives the ids of one request: the same caller, method, path and key give the same ids.
 type identity struct{ base string }
