@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -41,6 +42,9 @@ type Commands struct {
 // Register adds the operations to an API.
 func (c *Commands) Register(api huma.API) {
 	c.registerEvents(api)
+	c.registerSites(api)
+	c.registerBatches(api)
+	c.registerReceivers(api)
 }
 
 // Key is the input of every POST: what makes it safe to repeat.
@@ -70,14 +74,14 @@ var namespace = uuid.MustParse("6ba3c1f2-5d0e-5b6c-9c53-0f6a3f1f6f7d")
 // source is what events of a caller name as their producer.
 func source(caller *web.Principal) string { return "/keys/" + url.PathEscape(caller.ID) }
 
-// identity derives the ids of one request: the same caller, method, path and key give the same ids.
+// identity derives the ids of one POST: the same caller, path and key give the same ids.
 type identity struct{ base string }
 
-func newIdentity(caller *web.Principal, method, path, key string) identity {
+func newIdentity(caller *web.Principal, path, key string) identity {
 	if key == "" {
 		key = uuid.NewString()
 	}
-	return identity{strings.Join([]string{caller.Ledger, caller.ID, method, path, key}, "\x00")}
+	return identity{strings.Join([]string{caller.Ledger, caller.ID, http.MethodPost, path, key}, "\x00")}
 }
 
 // id is the event's, or the thing's, that purpose names: "event 0", "payment".

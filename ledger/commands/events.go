@@ -93,9 +93,9 @@ func (c *Commands) registerEvents(api huma.API) {
 	huma.Register(api, huma.Operation{
 		OperationID: "publish-events", Method: http.MethodPost, Path: "/v1/events", Tags: []string{"Events"},
 		Summary: "Publish events",
-		Description: "Takes CloudEvents 1.0 in each of their forms: binary (attributes as ce- headers, data as the body), structured, a batch, or " +
-			"NDJSON (an event a line). Events are checked first; those that are valid are appended, and the answer comes when the log has all of " +
-			"them: 202 when none was refused, 207 when some were. An event counts once however often it is sent, so a request that " +
+		Description: "Takes CloudEvents 1.0 in each of their forms: binary (attributes as ce- headers, data as the body), structured, a batch, " +
+			"or NDJSON (an event a line). Events are checked first; those that are valid are appended, and the answer comes when the log has " +
+			"all of them: 202 when none was refused, 207 when some were. An event counts once however often it is sent, so a request that " +
 			"failed is safe to repeat. An event without the attribute ledger belongs to the key's ledger; one that names another is refused. " +
 			"A key that is confined to merchants or sites may publish events that name one of them.",
 		Security: web.Needs(web.ScopeEventsWrite), DefaultStatus: http.StatusAccepted, MaxBodyBytes: maxEventsBytes, RequestBody: body,
@@ -109,17 +109,19 @@ func (c *Commands) registerEvents(api huma.API) {
 		}},
 	}, c.publishEvents)
 	body.Content = map[string]*huma.MediaType{
-		typeStructured:             {Schema: schema("object"), Example: json.RawMessage(exampleEvent)},
-		typeBatch:                  {Schema: &huma.Schema{Type: "array", Items: schema("object")}, Example: json.RawMessage("[" + exampleEvent + "]")},
+		typeStructured: {Schema: schema("object"), Example: json.RawMessage(exampleEvent)},
+		typeBatch: {
+			Schema: &huma.Schema{Type: "array", Items: schema("object")}, Example: json.RawMessage("[" + exampleEvent + "]"),
+		},
 		typeLines:                  {Schema: schema("string"), Example: exampleEvent + "\n"},
 		ledger.ContentTypeJSON:     {Schema: schema("object")},
 		ledger.ContentTypeProtobuf: {Schema: &huma.Schema{Type: "string", Format: "binary"}},
 	}
 }
 
-const exampleEvent = `{"specversion":"1.0","id":"01981d2e-6c1b-7cc3-8a1f-2f6f7b1d9a10","source":"/shop","type":"tributary.payment.posted.v1",` +
-	`"time":"2026-01-31T09:30:00Z","subject":"pay-1042","data":{"payment_id":"pay-1042","transaction_id":"ch_77","user_id":"u-7",` +
-	`"payment_type":"credit","provider":"sandbox","merchant_id":"acme","amount":{"value":"1250","asset_code":"EUR","asset_scale":2}}}`
+const exampleEvent = `{"specversion":"1.0","id":"01981d2e-6c1b-7cc3-8a1f-2f6f7b1d9a10","source":"/shop",` +
+	`"type":"tributary.payment.posted.v1","time":"2026-01-31T09:30:00Z","subject":"pay-1042",` +
+	`"data":{"payment_id":"pay-1042","transaction_id":"ch_77","user_id":"u-7","payment_type":"credit","provider":"sandbox","merchant_id":"acme","amount":{"value":"1250","asset_code":"EUR","asset_scale":2}}}`
 
 func (c *Commands) publishEvents(ctx context.Context, input *eventsInput) (*eventsOutput, error) {
 	read, single, err := input.read()
@@ -250,7 +252,9 @@ func (i *eventsInput) binary(media string) readEvent {
 	)
 	switch {
 	case i.repeated != "":
-		invalid = &ledger.Invalid{Code: ledger.CodeBadEnvelope, Path: i.repeated, Message: "the header ce-" + i.repeated + " occurs twice; send it once"}
+		invalid = &ledger.Invalid{
+			Code: ledger.CodeBadEnvelope, Path: i.repeated, Message: "the header ce-" + i.repeated + " occurs twice; send it once",
+		}
 	case i.unknown != "":
 		invalid = ledger.UnknownAttribute(i.unknown)
 	default:

@@ -101,12 +101,14 @@ func TestEventsThatAreRefused(t *testing.T) {
 		status              int
 		code, path          string
 	}{
-		"form":         {"main", "text/plain", good, 415, "unsupported_media_type", "header.content-type"},
-		"no array":     {"main", "application/cloudevents-batch+json", good, 400, "bad_request", ""},
-		"none":         {"main", "application/cloudevents-batch+json", "[]", 422, "invalid", "body"},
-		"ledger":       {"other", "application/cloudevents+json", posted(uuid.New(), "acme", "main"), 403, "forbidden", "ledger"},
-		"owner":        {"main:globex", "application/cloudevents+json", good, 403, "forbidden", ""},
-		"field":        {"main", "application/cloudevents+json", strings.Replace(good, "user_id", "usr", 1), 422, "unknown_field", "body.data.usr"},
+		"form":     {"main", "text/plain", good, 415, "unsupported_media_type", "header.content-type"},
+		"no array": {"main", "application/cloudevents-batch+json", good, 400, "bad_request", ""},
+		"none":     {"main", "application/cloudevents-batch+json", "[]", 422, "invalid", "body"},
+		"ledger":   {"other", "application/cloudevents+json", posted(uuid.New(), "acme", "main"), 403, "forbidden", "ledger"},
+		"owner":    {"main:globex", "application/cloudevents+json", good, 403, "forbidden", ""},
+		"field": {
+			"main", "application/cloudevents+json", strings.Replace(good, "user_id", "usr", 1), 422, "unknown_field", "body.data.usr",
+		},
 		"no attribute": {"main", "application/json", postedData("acme"), 422, "missing_field", "header.ce-specversion"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -25,6 +25,7 @@ const (
 	CodeNotAllowed      Code = "method_not_allowed"     // 405
 	CodeConflict        Code = "conflict"               // 409: contradicts what is in the books
 	CodeKeyReused       Code = "key_reused"             // 409: the Idempotency-Key came with another body
+	CodeSumMismatch     Code = "sum_mismatch"           // 422: the parts do not add up to the total
 	CodeTooLarge        Code = "body_too_large"         // 413
 	CodeMediaType       Code = "unsupported_media_type" // 415
 	CodeRateLimited     Code = "rate_limited"           // 429, with Retry-After
