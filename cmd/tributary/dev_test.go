@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,13 +50,27 @@ func ready(t *testing.T, r *running, data string) books {
 	return b
 }
 
+// variable is one of the environment.
+func (b books) variable(name string) string {
+	value, _ := lookup(b.environ, name)
+	return value
+}
+
 func TestDevRunsAllOfItAndKeepsTheData(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(openFolder(t), "data")
 	args := []string{"dev", "--data", data, "--ports", "auto"}
+	key := ""
 	for start := range 2 {
 		dev := books{}.start(t, args...)
 		b := ready(t, dev, data)
+		url, given := b.variable(httpVariable), b.variable(keyVariable)
+		require.Equal(t, http.StatusOK, served{url: url}.call(t, http.MethodGet, "/v1/caller", given, "").status)
+		require.Contains(t, dev.stdout.String(), given)
+		if start > 0 {
+			require.Equal(t, key, given, "what was given the key goes on after a restart")
+		}
+		key = given
 		if start == 0 {
 			b.must(t, "publish", write(t, sample), "--wait")
 			other := books{}.run(t, args...)

@@ -21,10 +21,14 @@ type devRun struct {
 	on      servers
 	server  *web.Server
 	running *projectors
+	gateway *gateway
+	key     string // an API key with all scopes
 
-	stopProjectors context.CancelFunc
+	stopProjectors, stopGateway context.CancelFunc
 	// ended gets the error, or nil, of the projectors and of the health server when they have stopped.
 	ended chan error
+	// served gets the gateway's.
+	served chan error
 }
 
 // stackStopPatience is how long the servers may take to stop in order.
@@ -38,7 +42,11 @@ func (a *app) startDev(ctx context.Context, options devstack.Options, healthAddr
 		return nil, err
 	}
 	run := &devRun{stack: stack}
-	if err := a.startProjecting(ctx, run, options.Logger, healthAddress); err != nil {
+	err = a.startProjecting(ctx, run, options.Logger, healthAddress)
+	if err == nil {
+		err = a.startGateway(ctx, run, options)
+	}
+	if err != nil {
 		return nil, errors.Join(err, run.stop(ctx))
 	}
 	return run, nil
@@ -82,7 +90,7 @@ func (a *app) startProjecting(ctx context.Context, run *devRun, logger *slog.Log
 	run.stopProjectors = cancel
 	run.ended = make(chan error, 1)
 	go func() { run.ended <- a.projectUntil(projecting, run) }()
-	return run.awaitReady(ctx)
+	return awaitReady(ctx, "the projectors are not ready", run.running.ready)
 }
 
 // projectUntil runs projectors and health server until the context ends. One projector's bug does not stop the others.
@@ -96,36 +104,41 @@ func (a *app) projectUntil(ctx context.Context, run *devRun) error {
 	return errors.Join(err, <-served)
 }
 
-// awaitReady returns when every projector does its work.
-func (run *devRun) awaitReady(ctx context.Context) error {
+// awaitReady returns when that is nil; if it takes too long it says what is not ready.
+func awaitReady(ctx context.Context, unready string, ready func() error) error {
 	const patience, pause = time.Minute, 20 * time.Millisecond
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	ticker := time.NewTicker(pause)
 	defer ticker.Stop()
 	for {
-		err := run.running.ready()
+		err := ready()
 		if err == nil {
 			return nil
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("the projectors are not ready: %w", err)
+			return fmt.Errorf("%s: %w", unready, err)
 		case <-ticker.C:
 		}
 	}
 }
 
-// stop stops projectors, then servers, in order; a second Ctrl-C ends this process, and the servers with it.
+// stop stops the gateway, then projectors, then servers, in order; a second Ctrl-C ends this process, and the servers with it.
 func (run *devRun) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stackStopPatience)
 	defer cancel()
-	var projected error
+	var served, projected error
+	if run.stopGateway != nil {
+		run.stopGateway()
+		served = <-run.served
+		run.gateway.close()
+	}
 	if run.stopProjectors != nil {
 		run.stopProjectors()
 		projected = <-run.ended
 	}
-	return errors.Join(projected, run.on.close(), run.stack.Stop(ctx))
+	return errors.Join(served, projected, run.on.close(), run.stack.Stop(ctx))
 }
 
 // endpoints are where everything listens, by the name of its variable.
@@ -133,6 +146,9 @@ func (run *devRun) endpoints() map[string]string {
 	env := maps.Clone(run.stack.Endpoints().Env())
 	if run.server != nil {
 		env[healthVariable] = run.server.URL()
+	}
+	if run.gateway != nil {
+		env[httpVariable], env[keyVariable] = run.gateway.server.URL(), run.key
 	}
 	return env
 }

@@ -44,6 +44,7 @@ func allSettings() []setting {
 		{key: "clickhouse.ca_file", rare: true, usage: "PEM file with the authority of ClickHouse's certificate, for https"},
 		{key: "clickhouse.cert_file", rare: true, usage: "PEM file with our certificate for ClickHouse"},
 		{key: "clickhouse.key_file", rare: true, usage: "PEM file with the key of our certificate for ClickHouse"},
+		{key: "http.addr", fallback: "127.0.0.1:8080", usage: "address of the HTTP API"},
 		{key: "metrics.addr", fallback: "127.0.0.1:9464", usage: "address of /livez, /readyz, /metrics"},
 		{key: "log.level", fallback: "info", usage: "debug, info, warn or error"},
 		{key: "log.format", fallback: "text", rare: true, usage: "text or json"},

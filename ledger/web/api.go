@@ -37,40 +37,55 @@ func NewAPI(mux *http.ServeMux, config APIConfig) huma.API {
 	}
 	api := humago.New(mux, settings)
 	api.UseMiddleware(access(api, config.Authenticate))
+	registerCaller(api)
 	return api
 }
 
-// Needs is an operation's security: a caller with this scope.
-func Needs(scope Scope) []map[string][]string {
-	return []map[string][]string{{securityScheme: {string(scope)}}}
+// Needs is an operation's security: a caller with these scopes; without any, just a caller.
+func Needs(scopes ...Scope) []map[string][]string {
+	names := make([]string, len(scopes))
+	for i, scope := range scopes {
+		names[i] = string(scope)
+	}
+	return []map[string][]string{{securityScheme: names}}
 }
 
 // access lets a request pass whose caller has the operation's scope.
 func access(api huma.API, authenticate Authenticate) func(huma.Context, func(huma.Context)) {
 	return func(ctx huma.Context, next func(huma.Context)) {
-		scopes := scopesOf(ctx.Operation())
-		if len(scopes) == 0 {
+		if len(ctx.Operation().Security) == 0 {
 			next(ctx)
 			return
 		}
 		principal, err := authenticated(ctx, authenticate)
 		if err == nil {
-			err = principal.needs(scopes)
+			err = principal.needs(scopesOf(ctx.Operation()))
 		}
 		if err != nil {
-			_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "who calls cannot be found out", err)
+			refuse(api, ctx, err)
 			return
 		}
 		next(huma.WithContext(ctx, WithPrincipal(ctx.Context(), principal)))
 	}
 }
 
+// refuse answers with a problem and its headers.
+func refuse(api huma.API, ctx huma.Context, err error) {
+	problem := newError(http.StatusInternalServerError, "who calls cannot be found out", err)
+	if with, ok := problem.(huma.HeadersError); ok {
+		for name, values := range with.GetHeaders() {
+			for _, value := range values {
+				ctx.SetHeader(name, value)
+			}
+		}
+	}
+	_ = huma.WriteErr(api, ctx, http.StatusInternalServerError, "", problem) // whoever asked is gone
+}
+
 func authenticated(ctx huma.Context, authenticate Authenticate) (*Principal, error) {
 	scheme, token, _ := strings.Cut(ctx.Header("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || token == "" || authenticate == nil {
-		p := NewProblem(http.StatusUnauthorized, CodeUnauthenticated, "send a key: Authorization: Bearer <API key>")
-		p.headers = http.Header{"Www-Authenticate": {"Bearer"}}
-		return nil, p
+		return nil, unauthenticated("send a key: Authorization: Bearer <API key>")
 	}
 	return authenticate(ctx.Context(), strings.TrimSpace(token))
 }

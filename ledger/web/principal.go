@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"slices"
+	"time"
 )
 
 // Scope is what a caller may do.
@@ -40,6 +41,10 @@ type Principal struct {
 	Scopes []Scope
 	// Owners are the merchants and sites that the caller is confined to; none means all of the ledger.
 	Owners []string
+	// Expires is when the caller is let in no more; zero means never.
+	Expires time.Time
+	// RequestsPerSecond bounds the caller's use of this process; 0 means as for all.
+	RequestsPerSecond int
 }
 
 // May tells whether the caller has a scope.

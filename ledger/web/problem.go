@@ -45,6 +45,7 @@ type Problem struct {
 	Errors []FieldError `json:"errors,omitempty" doc:"Each field at fault, where there are several."`
 
 	headers http.Header
+	cause   error
 }
 
 // FieldError is one field at fault.
@@ -60,6 +61,14 @@ func (p *Problem) Error() string {
 		return p.Code + ": " + p.Detail
 	}
 	return p.Code + " at " + p.Path + ": " + p.Detail
+}
+
+// Unwrap is what is behind the problem, where that is for the log and not for whoever asked.
+func (p *Problem) Unwrap() error { return p.cause }
+
+func (p *Problem) because(err error) *Problem {
+	p.cause = err
+	return p
 }
 
 // GetStatus is the HTTP status, for huma.
@@ -100,8 +109,7 @@ func InvalidEvent(invalid *ledger.Invalid, prefix string) *Problem {
 // newError is how huma makes its own errors into problems: of validation, of negotiation, of handlers that returned any error.
 func newError(status int, message string, errs ...error) huma.StatusError {
 	for _, err := range errs {
-		var problem *Problem
-		if errors.As(err, &problem) {
+		if problem, ok := errors.AsType[*Problem](err); ok {
 			return problem
 		}
 	}
