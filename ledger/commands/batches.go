@@ -88,8 +88,9 @@ type batchOutput struct {
 func (c *Commands) registerBatches(api huma.API) {
 	op := write("/v1/monetization/batches", "publish-batch", "Report what a site earned",
 		"Takes a batch of a site's plugin, all of it or nothing: the transactions are in the log together, in one transaction of Kafka, "+
-			"or none is. Their sum has to be total_value. Without an Idempotency-Key the batch's own content is its key, so that a plugin that sends a batch "+
-			"again never counts twice. Names in camelCase (pluginId, totalValue, postTitle) are read as well.", web.ScopeMonetizationWrite)
+			"or none is. Their sum has to be total_value. Without an Idempotency-Key the batch's own content is its key, so that a plugin "+
+			"that sends a batch again never counts twice. Names in camelCase (pluginId, totalValue, postTitle) are read as well.",
+		web.ScopeMonetizationWrite)
 	op.Tags, op.MaxBodyBytes, op.RequestBody = []string{"Monetization"}, maxBatchBytes, &huma.RequestBody{Required: true}
 	op.SkipValidateBody = true // huma would read the names as they are; readBatch is as strict
 	body := op.RequestBody

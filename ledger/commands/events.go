@@ -121,7 +121,8 @@ func (c *Commands) registerEvents(api huma.API) {
 
 const exampleEvent = `{"specversion":"1.0","id":"01981d2e-6c1b-7cc3-8a1f-2f6f7b1d9a10","source":"/shop",` +
 	`"type":"tributary.payment.posted.v1","time":"2026-01-31T09:30:00Z","subject":"pay-1042",` +
-	`"data":{"payment_id":"pay-1042","transaction_id":"ch_77","user_id":"u-7","payment_type":"credit","provider":"sandbox","merchant_id":"acme","amount":{"value":"1250","asset_code":"EUR","asset_scale":2}}}`
+	`"data":{"payment_id":"pay-1042","transaction_id":"ch_77","user_id":"u-7","payment_type":"credit",` +
+	`"provider":"sandbox","merchant_id":"acme","amount":{"value":"1250","asset_code":"EUR","asset_scale":2}}}`
 
 func (c *Commands) publishEvents(ctx context.Context, input *eventsInput) (*eventsOutput, error) {
 	read, single, err := input.read()
