@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/commands"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/ledger/web"
@@ -53,11 +54,17 @@ func (a *app) newGateway(ctx context.Context, logger *slog.Logger) (_ *gateway, 
 		return nil, err
 	}
 	g.health = web.Health{Ready: g.ready, Metrics: g.registry, Logger: logger}
-	g.callers = web.NewCallers(web.AuthenticateKey(findKeyIn(g.pool)), nil, time.Now)
-	handler := g.handler() //nolint:contextcheck // each request has its own
-	g.server, err = web.Listen(ctx, a.settings.get("http.addr"), handler, logger)
+	tokens, err := a.tokens()
 	if err != nil {
-		return nil, usagef("%w; choose another with --http-addr, 127.0.0.1:0 for any that is free", err)
+		return nil, err
+	}
+	g.callers = web.NewCallers(web.AuthenticateKey(findKeyIn(g.pool)), tokens, time.Now)
+	handler, err := a.gatewayHandler(g) //nolint:contextcheck // each request has its own
+	if err != nil {
+		return nil, err
+	}
+	if g.server, err = a.listenHTTP(ctx, handler, logger); err != nil {
+		return nil, err
 	}
 	return g, nil
 }
@@ -84,16 +91,62 @@ func (a *app) connectGateway(ctx context.Context, g *gateway) error {
 	return err
 }
 
-// handler is both halves on one mux.
-func (g *gateway) handler() http.Handler {
+// gatewayHandler is both halves on one mux, behind the gate.
+func (a *app) gatewayHandler(g *gateway) (http.Handler, error) {
+	origins, err := a.corsOrigins()
+	if err != nil {
+		return nil, err
+	}
+	perSecond, err := a.wholeNumber("http.rate", 0)
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	probes := web.Health{Ready: g.ready}.Handler()
 	mux.Handle("GET /livez", probes)
 	mux.Handle("GET /readyz", probes)
-	api := web.NewAPI(mux, web.APIConfig{Version: version, Authenticate: g.callers.Authenticate})
-	(&commands.Commands{Log: g.writer, Atomic: g.atomic, Now: time.Now}).Register(api)
+	api := web.NewAPI(mux, web.APIConfig{Version: version, Authenticate: g.callers.Authenticate, RequestsPerSecond: perSecond})
+	log := countedLog{g.writer, g.atomic, publishedCounter(g.registry)}
+	(&commands.Commands{Log: log, Atomic: log, Now: time.Now}).Register(api)
 	(&queries.Queries{Postgres: g.pool}).Register(api)
-	return mux
+	return web.Gate{Mux: mux, Logger: g.logger, Metrics: g.registry, Origins: origins, Secure: a.secure()}.Handler(), nil
+}
+
+// countedLog counts what is published.
+type countedLog struct {
+	writer    *eventlog.Writer
+	atomic    *eventlog.AtomicWriter
+	published *prometheus.CounterVec
+}
+
+func publishedCounter(registry prometheus.Registerer) *prometheus.CounterVec {
+	published := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "tributary_published_total", Help: "Events that the log has acknowledged to this gateway.",
+	}, []string{"topic"})
+	registry.MustRegister(published)
+	return published
+}
+
+// Buffered see eventlog.Writer.
+func (l countedLog) Buffered() int64 { return l.writer.Buffered() }
+
+// PublishAll see eventlog.Writer.
+func (l countedLog) PublishAll(ctx context.Context, events []*ledger.Event) ([]eventlog.Position, error) {
+	return l.counted(l.writer.PublishAll(ctx, events))
+}
+
+// PublishAtomic see eventlog.AtomicWriter.
+func (l countedLog) PublishAtomic(ctx context.Context, events []*ledger.Event) ([]eventlog.Position, error) {
+	return l.counted(l.atomic.PublishAtomic(ctx, events))
+}
+
+func (l countedLog) counted(positions []eventlog.Position, err error) ([]eventlog.Position, error) {
+	for _, position := range positions {
+		if position.Offset >= 0 {
+			l.published.WithLabelValues(position.Topic).Inc()
+		}
+	}
+	return positions, err
 }
 
 // findKeyIn looks keys up.

@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"sync"
@@ -18,25 +19,35 @@ type Authenticate func(ctx context.Context, token string) (*Principal, error)
 type APIConfig struct {
 	Version      string
 	Authenticate Authenticate
+	// RequestsPerSecond bounds each caller at this process, unless its key says otherwise; 0 bounds nobody.
+	RequestsPerSecond int
 }
 
 const securityScheme = "key"
 
 //nolint:gochecknoglobals // huma knows one way to make errors for a whole process, in a variable of its own
-var setErrors = sync.OnceFunc(func() { huma.NewError = newError })
+var setErrors = sync.OnceFunc(func() {
+	huma.NewError = newError
+	huma.NewErrorWithContext = func(ctx huma.Context, status int, message string, errs ...error) huma.StatusError {
+		if err := errors.Join(errs...); err != nil && status >= http.StatusInternalServerError {
+			exchangeOf(ctx.Context()).err = err // for the log
+		}
+		return newError(status, message, errs...)
+	}
+})
 
 // NewAPI is an API on a mux. An operation says which scope it needs with Needs; then its handler has a Caller.
 func NewAPI(mux *http.ServeMux, config APIConfig) huma.API {
 	setErrors()
 	settings := huma.DefaultConfig("Tributary", config.Version)
 	settings.CreateHooks = nil // no $schema in answers
-	settings.DocsPath, settings.SchemasPath = "", ""
+	settings.DocsPath, settings.SchemasPath, settings.OpenAPIPath = "", "", ""
 	settings.RejectUnknownQueryParameters = true
 	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		securityScheme: {Type: "http", Scheme: "bearer", Description: "An API key (`tributary keys create`), or a JWT of the configured issuer."},
 	}
 	api := humago.New(mux, settings)
-	api.UseMiddleware(access(api, config.Authenticate))
+	api.UseMiddleware(access(api, config))
 	registerCaller(api)
 	return api
 }
@@ -51,14 +62,20 @@ func Needs(scopes ...Scope) []map[string][]string {
 }
 
 // access lets a request pass whose caller has the operation's scope.
-func access(api huma.API, authenticate Authenticate) func(huma.Context, func(huma.Context)) {
+func access(api huma.API, config APIConfig) func(huma.Context, func(huma.Context)) {
+	limits := newBuckets()
 	return func(ctx huma.Context, next func(huma.Context)) {
 		if len(ctx.Operation().Security) == 0 {
 			next(ctx)
 			return
 		}
-		principal, err := authenticated(ctx, authenticate)
+		principal, err := authenticated(ctx, config.Authenticate)
 		if err == nil {
+			exchangeOf(ctx.Context()).principal = principal
+			if problem := limits.limited(ctx, principal, config.RequestsPerSecond); problem != nil {
+				refuse(api, ctx, problem)
+				return
+			}
 			err = principal.needs(scopesOf(ctx.Operation()))
 		}
 		if err != nil {

@@ -36,6 +36,7 @@ type Callers struct {
 	// known are callers by SHA-256 of their token: a memory of this process holds no token, and how long a lookup takes tells nothing of it.
 	known   *otter.Cache[[sha256.Size]byte, known]
 	lookups singleflight.Group
+	guesses guesses
 
 	mu   sync.Mutex
 	used map[string]struct{} // ids of keys since they were asked for
@@ -51,7 +52,8 @@ type known struct {
 func NewCallers(keys, tokens Authenticate, now func() time.Time) *Callers {
 	return &Callers{
 		keys: keys, tokens: tokens, now: now, used: map[string]struct{}{},
-		known: otter.Must(&otter.Options[[sha256.Size]byte, known]{MaximumSize: knownTokens}),
+		guesses: guesses{newBuckets()},
+		known:   otter.Must(&otter.Options[[sha256.Size]byte, known]{MaximumSize: knownTokens}),
 	}
 }
 
@@ -64,13 +66,21 @@ func (c *Callers) Recall(token string) (*Principal, bool) {
 	return was.principal, true
 }
 
-// Authenticate is who calls. Errors: a Problem of status 401, or of 503 where it cannot be found out now.
+// Authenticate is who calls. An address from which too many wrong tokens come is not listened to for a while, except to callers that are
+// known: others behind the same address go on. Errors: a Problem of status 401 or 429, or of 503 where it cannot be found out now.
 func (c *Callers) Authenticate(ctx context.Context, token string) (*Principal, error) {
 	if principal, ok := c.Recall(token); ok {
 		return principal, nil
 	}
+	address := exchangeOf(ctx).address
+	if problem := c.guesses.tooMany(address); problem != nil {
+		return nil, problem
+	}
 	hash := sha256.Sum256([]byte(token))
 	found, err, _ := c.lookups.Do(string(hash[:]), func() (any, error) { return c.lookUp(ctx, hash, token) })
+	if refused, ok := errors.AsType[*Problem](err); ok && refused.Status == http.StatusUnauthorized {
+		c.guesses.failed(address)
+	}
 	if err != nil {
 		return nil, err //nolint:wrapcheck // it is lookUp's
 	}
