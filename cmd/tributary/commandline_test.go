@@ -157,6 +157,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		"postgres://u:p@h:5432/d":                     "postgres://u:****@h:5432/d",
 		"postgres://u@h/d?password=p&sslmode=require": "postgres://u@h/d?password=****&sslmode=require",
 		"postgres://h/d":                              "postgres://h/d",
+		"postgres://u:p@a/d,postgresql://u:q@b,c/d":   "postgres://u:****@a/d,postgresql://u:****@b,c/d",
 		"host=h password=p user=u":                    "host=h password=**** user=u",
 		"host=h password = 'p q' user=u":              "host=h password = **** user=u",
 		"whatever":                                    "****",

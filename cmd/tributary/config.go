@@ -3,6 +3,7 @@ package main
 import (
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -74,8 +75,11 @@ func (s settings) masked(key string) string {
 
 const masking = "****"
 
-// mask hides the passwords of a URL or of a connection string, and the whole of anything else.
+// mask hides the passwords of URLs or of a connection string, and the whole of anything else.
 func mask(secret string) string {
+	if first, others, several := strings.Cut(secret, ",postgres"); several {
+		return mask(first) + "," + mask("postgres"+others)
+	}
 	if address, err := url.Parse(secret); err == nil && address.Scheme != "" && address.Host != "" {
 		return maskURL(address)
 	}

@@ -34,6 +34,8 @@ type gateway struct {
 	registry *prometheus.Registry
 	health   web.Health
 	server   *web.Server
+	queries  *queries.Queries
+	reads    readStores
 
 	mu      sync.Mutex
 	trouble error // why it is not ready
@@ -54,6 +56,9 @@ func (a *app) newGateway(ctx context.Context, logger *slog.Logger) (_ *gateway, 
 		return nil, err
 	}
 	g.health = web.Health{Ready: g.ready, Metrics: g.registry, Logger: logger}
+	if err := a.connectReads(ctx, g); err != nil {
+		return nil, err
+	}
 	tokens, err := a.tokens()
 	if err != nil {
 		return nil, err
@@ -108,7 +113,7 @@ func (a *app) gatewayHandler(g *gateway) (http.Handler, error) {
 	api := web.NewAPI(mux, web.APIConfig{Version: version, Authenticate: g.callers.Authenticate, RequestsPerSecond: perSecond})
 	log := countedLog{g.writer, g.atomic, publishedCounter(g.registry)}
 	(&commands.Commands{Log: log, Atomic: log, Now: time.Now}).Register(api)
-	(&queries.Queries{Postgres: g.pool}).Register(api)
+	g.queries.Register(api)
 	return web.Gate{Mux: mux, Logger: g.logger, Metrics: g.registry, Origins: origins, Secure: a.secure()}.Handler(), nil
 }
 
@@ -177,6 +182,7 @@ func findKeyIn(pool *pgxpool.Pool) web.FindKey {
 func (g *gateway) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.server.Run(ctx) })
+	group.Go(func() error { return g.queries.Run(ctx) })
 	group.Go(func() error { every(ctx, probeEvery, g.probe); return nil })
 	group.Go(func() error { every(ctx, noteUsedEvery, g.noteUsed); return nil })
 	err := group.Wait()
@@ -250,6 +256,7 @@ func (g *gateway) noteUsed(ctx context.Context) {
 
 // close ends the connections.
 func (g *gateway) close() {
+	g.reads.close()
 	if g.atomic != nil {
 		g.atomic.Close()
 	}

@@ -66,7 +66,7 @@ func (a *app) getReceipt(ctx context.Context, id string, flags receiptFlags) err
 }
 
 func (a *app) listReceipts(ctx context.Context, db postgres.Querier, flags receiptFlags) error {
-	found, err := receipts.ListReceipts(ctx, db, flags.ledger, flags.user, nil, flags.limit+1)
+	found, err := receipts.ListReceipts(ctx, db, flags.ledger, flags.user, nil, nil, flags.limit+1)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ func allSettings() []setting {
 		{key: "kafka.sasl_password", rare: true, secret: true, usage: "password at Kafka"},
 		{key: "kafka.session_timeout", fallback: "10s", rare: true, usage: "how long a projector that is silent keeps its partitions"},
 		{key: "postgres.url", secret: true, usage: "Postgres, postgres://user:password@host:port/database"},
+		{key: "postgres.replicas", secret: true, rare: true, usage: "standbys of Postgres for reads over HTTP, URLs separated by commas"},
 		{key: "clickhouse.url", secret: true, usage: "ClickHouse over HTTP, http://user:password@host:8123"},
 		{key: "clickhouse.ca_file", rare: true, usage: "PEM file with the authority of ClickHouse's certificate, for https"},
 		{key: "clickhouse.cert_file", rare: true, usage: "PEM file with our certificate for ClickHouse"},

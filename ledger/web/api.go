@@ -73,21 +73,21 @@ func access(api huma.API, config APIConfig) func(huma.Context, func(huma.Context
 		if err == nil {
 			exchangeOf(ctx.Context()).principal = principal
 			if problem := limits.limited(ctx, principal, config.RequestsPerSecond); problem != nil {
-				refuse(api, ctx, problem)
+				Refuse(api, ctx, problem)
 				return
 			}
 			err = principal.needs(scopesOf(ctx.Operation()))
 		}
 		if err != nil {
-			refuse(api, ctx, err)
+			Refuse(api, ctx, err)
 			return
 		}
 		next(huma.WithContext(ctx, WithPrincipal(ctx.Context(), principal)))
 	}
 }
 
-// refuse answers with a problem and its headers.
-func refuse(api huma.API, ctx huma.Context, err error) {
+// Refuse answers with a problem and its headers.
+func Refuse(api huma.API, ctx huma.Context, err error) {
 	problem := newError(http.StatusInternalServerError, "who calls cannot be found out", err)
 	if with, ok := problem.(huma.HeadersError); ok {
 		for name, values := range with.GetHeaders() {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgtype"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/postgres"
@@ -75,6 +76,35 @@ func List(ctx context.Context, db postgres.Querier, filter Filter) ([]Balance, e
 	return postgres.List[Balance](ctx, db, "balances", sql, arguments...)
 }
 
+// Key names an account of a ledger.
+type Key struct{ Ledger, Account string }
+
+// Of are the balances of these accounts, by account and asset, each with its account's place in the list. Many accounts cost
+// little more than one.
+func Of(ctx context.Context, db postgres.Querier, accounts []Key) ([]Numbered, error) {
+	ledgers, names := make([]string, len(accounts)), make([]string, len(accounts))
+	for i, a := range accounts {
+		ledgers[i], names[i] = a.Ledger, a.Account
+	}
+	return postgres.List[Numbered](ctx, db, "balances", `
+		WITH shown AS (SELECT tributary.shown('balances') AS generation)
+		SELECT a.ledger, a.account, a.asset_code, trim_scale(sum(t.debits))::text, trim_scale(sum(t.credits))::text,
+		       trim_scale(CASE WHEN split_part(a.account, ':', 1) IN ('provider', 'chain', 'interledger', 'bank', 'expense')
+		                       THEN sum(t.debits) - sum(t.credits) ELSE sum(t.credits) - sum(t.debits) END)::text, (k.n - 1)::int4
+		FROM unnest($1::text[], $2::text[]) WITH ORDINALITY k(ledger, account, n)
+		JOIN balances.accounts a ON a.account = k.account AND a.ledger = k.ledger
+		JOIN balances.totals t ON t.account = a.id AND t.generation = (SELECT generation FROM shown)
+		GROUP BY k.n, a.ledger, a.account, a.asset_code ORDER BY k.n, a.asset_code`, ledgers, names)
+}
+
+// Numbered is a balance of one of several accounts.
+type Numbered struct {
+	Balance
+
+	// Index is the account's.
+	Index int32
+}
+
 // Entry is a posting: what an event did to an account.
 type Entry struct {
 	EventID    uuid.UUID `json:"event_id"`
@@ -104,31 +134,47 @@ type EntryFilter struct {
 	After                  *Entry
 	Limit                  int
 	AsOf                   AsOf
+	// From is the first moment of event time that counts; zero: all.
+	From time.Time
 }
 
+// Of an account with many entries those of each asset are read from the index's end, so that a page costs what is on it.
 const listEntries = `
-	SELECT event_id, entry, ledger, account, asset_code, direction, trim_scale(amount)::text,
-	       occurred_at, recorded_at, event_type, reference, topic, "partition", kafka_offset
-	FROM books.entries e
-	WHERE account = $1 AND ($2 = '' OR ledger = $2) AND ($3 = '' OR asset_code = $3)`
+	SELECT e.event_id, e.entry, a.ledger, a.account, a.asset_code, CASE WHEN e.credit THEN 'credit' ELSE 'debit' END,
+	       trim_scale(e.amount)::text, e.occurred_at, e.recorded_at, type.label, e.reference, e.topic, e."partition", e.kafka_offset
+	FROM (SELECT id, ledger, account, asset_code FROM balances.accounts
+	      WHERE account = $1 AND ($2 = '' OR ledger = $2) AND ($3 = '' OR asset_code = $3)) a
+	CROSS JOIN LATERAL (
+		SELECT e.event_id, e.entry, e.credit, e.amount, e.occurred_at, e.recorded_at, e.event_type, e.reference,
+		       topic.label AS topic, e."partition", e.kafka_offset
+		FROM balances.entries e JOIN tributary.labels topic ON topic.id = e.topic
+		WHERE e.account = a.id AND e.generation = ` + shownGeneration + ` AND e.occurred_at >= $5%s
+		ORDER BY e.occurred_at DESC, topic.label DESC, e."partition" DESC, e.kafka_offset DESC, e.entry DESC LIMIT $4
+	) e
+	JOIN tributary.labels type ON type.id = e.event_type
+	ORDER BY e.occurred_at DESC, e.topic DESC, e."partition" DESC, e.kafka_offset DESC, e.entry DESC LIMIT $4`
 
 // Entries gives an account's entries, the latest first.
 func Entries(ctx context.Context, db postgres.Querier, filter EntryFilter) ([]Entry, error) {
 	if filter.Limit == 0 {
 		filter.Limit = defaultLimit
 	}
-	sql, arguments := listEntries, []any{filter.Account, filter.Ledger, filter.Asset, filter.Limit}
+	from := endless(pgtype.NegativeInfinity)
+	if !filter.From.IsZero() {
+		from = at(filter.From)
+	}
+	conditions, arguments := "", []any{filter.Account, filter.Ledger, filter.Asset, filter.Limit, from}
 	if after := filter.After; after != nil {
-		sql += ` AND (occurred_at, topic, "partition", kafka_offset, entry) < ($5, $6, $7, $8, $9)`
+		conditions += ` AND e.occurred_at <= $6
+			AND (e.occurred_at, topic.label, e."partition", e.kafka_offset, e.entry) < ($6, $7, $8, $9, $10)`
 		arguments = append(arguments, after.OccurredAt, after.Topic, after.Partition, after.Offset, after.Entry)
 	}
 	if !filter.AsOf.isZero() {
 		occurred, recorded := filter.AsOf.bounds()
-		sql += " AND " + counts(len(arguments)+1, len(arguments)+2)
+		conditions += " AND " + counts(len(arguments)+1, len(arguments)+2)
 		arguments = append(arguments, occurred, recorded)
 	}
-	sql += ` ORDER BY occurred_at DESC, topic DESC, "partition" DESC, kafka_offset DESC, entry DESC LIMIT $4`
-	entries, err := postgres.List[Entry](ctx, db, "the entries of "+filter.Account, sql, arguments...)
+	entries, err := postgres.List[Entry](ctx, db, "the entries of "+filter.Account, fmt.Sprintf(listEntries, conditions), arguments...)
 	for i := range entries {
 		entries[i].OccurredAt, entries[i].RecordedAt = entries[i].OccurredAt.UTC(), entries[i].RecordedAt.UTC()
 	}

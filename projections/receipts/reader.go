@@ -90,15 +90,58 @@ func GetReceipt(ctx context.Context, db postgres.Querier, ledger, receiptID stri
 		FROM books.receipts WHERE ledger = $1 AND receipt_id = $2 ORDER BY issued_at DESC, payment_id DESC LIMIT 1`, ledger, receiptID)
 }
 
-// ListReceipts gives a user's receipts, the latest first; after goes on behind a page's last receipt (its IssuedAt and
-// PaymentID).
+// Sought is a receipt that is looked up, and what the caller has of it already, from another such read.
+type Sought struct {
+	Ledger, ReceiptID string
+	// PaymentID, Version and Generation are those of what the caller has; zero where that is nothing.
+	PaymentID           string
+	Version, Generation int32
+}
+
+// Found is what there is of a receipt that was sought.
+type Found struct {
+	Receipt
+
+	// Index is that of the Sought.
+	Index int32
+	// Generation is that of the tables that were read.
+	Generation int32
+	// Same is set where the caller has it as it is; then the lines are left out.
+	Same bool
+}
+
+// FindReceipts gives those that there are, each as GetReceipt does. Many cost little more than one, and what the caller has
+// already less than that: lines are most of a receipt.
+func FindReceipts(ctx context.Context, db postgres.Querier, sought []Sought) ([]Found, error) {
+	ledgers, ids, payments := make([]string, len(sought)), make([]string, len(sought)), make([]string, len(sought))
+	versions, generations := make([]int32, len(sought)), make([]int32, len(sought))
+	for i := range sought {
+		s := &sought[i]
+		ledgers[i], ids[i], payments[i], versions[i], generations[i] = s.Ledger, s.ReceiptID, s.PaymentID, s.Version, s.Generation
+	}
+	return postgres.List[Found](ctx, db, "receipts", `SELECT r.*, (k.n - 1)::int4, shown.generation, r.lines IS NULL
+		FROM (SELECT tributary.shown('receipts') AS generation OFFSET 0) shown
+		CROSS JOIN unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::int4[])
+			WITH ORDINALITY k(ledger, receipt_id, payment_id, version, generation, n)
+		CROSS JOIN LATERAL (
+			SELECT ledger, receipt_id, payment_id, user_id, merchant_id, provider, payment_type, asset_code, amount::text, fee::text,
+				refunded::text, CASE WHEN payment_id = k.payment_id AND version = k.version AND k.generation = shown.generation
+					THEN NULL ELSE lines END AS lines,
+				issued_at, updated_at, version
+			FROM books.receipts WHERE ledger = k.ledger AND receipt_id = k.receipt_id ORDER BY issued_at DESC, payment_id DESC LIMIT 1
+		) r`, ledgers, ids, payments, versions, generations)
+}
+
+// ListReceipts gives a user's receipts, the latest first, of these merchants where there are any; after goes on behind a page's
+// last receipt (its IssuedAt and PaymentID).
 func ListReceipts(
-	ctx context.Context, db postgres.Querier, ledger, userID string, after *postgres.Cursor, limit int,
+	ctx context.Context, db postgres.Querier, ledger, userID string, merchants []string, after *postgres.Cursor, limit int,
 ) ([]Receipt, error) {
 	at, id := after.From()
 	return postgres.List[Receipt](ctx, db, "the receipts of "+userID, `SELECT `+receiptColumns+`
 		FROM books.receipts WHERE ledger = $1 AND user_id = $2 AND issued_at <= $3 AND (issued_at, payment_id) < ($3, $4)
-		ORDER BY issued_at DESC, payment_id DESC LIMIT $5`, ledger, userID, at, id, limit)
+		  AND (cardinality($6::text[]) = 0 OR merchant_id = ANY($6))
+		ORDER BY issued_at DESC, payment_id DESC LIMIT $5`, ledger, userID, at, id, limit, append([]string{}, merchants...))
 }
 
 // ListPayments gives a merchant's posted payments, the latest first; after goes on behind a page's last payment (its

@@ -185,10 +185,10 @@ func TestReads(t *testing.T) {
 	_, err = GetReceipt(t.Context(), pool, "main", "none")
 	require.ErrorIs(t, err, ErrNotFound)
 
-	first, err := ListReceipts(t.Context(), pool, "main", "10001", nil, 2)
+	first, err := ListReceipts(t.Context(), pool, "main", "10001", nil, nil, 2)
 	require.NoError(t, err)
 	require.Equal(t, []string{"inv-508001", "inv-504001"}, []string{first[0].PaymentID, first[1].PaymentID})
-	second, err := ListReceipts(t.Context(), pool, "main", "10001", &postgres.Cursor{At: first[1].IssuedAt, ID: first[1].PaymentID}, 2)
+	second, err := ListReceipts(t.Context(), pool, "main", "10001", nil, &postgres.Cursor{At: first[1].IssuedAt, ID: first[1].PaymentID}, 2)
 	require.NoError(t, err)
 	require.Len(t, second, 1)
 	payments, err := ListPayments(t.Context(), pool, "main", "retail", &postgres.Cursor{At: first[0].IssuedAt, ID: first[0].PaymentID}, 10)

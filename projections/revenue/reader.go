@@ -27,6 +27,8 @@ const (
 // Query says which revenue. What is empty or zero leaves open.
 type Query struct {
 	Ledger, Stream, Owner, Pointer, PostID, Asset string
+	// Owners are those of whom it may be; none leaves it open.
+	Owners []string
 	// By is required.
 	By By
 	// Year is one of the zone's.
@@ -201,6 +203,10 @@ func (q *Query) conditions(day string) (where []string, arguments []any, err err
 			where = append(where, fmt.Sprintf("%[1]s = {%[1]s:String}", c.column))
 			arguments = append(arguments, clickhouse.Named(c.column, c.value))
 		}
+	}
+	if len(q.Owners) > 0 {
+		where = append(where, "owner IN {owners:Array(String)}")
+		arguments = append(arguments, clickhouse.Named("owners", q.Owners))
 	}
 	for _, bound := range []struct{ name, compares, day string }{{"from", ">=", q.From}, {"to", "<=", q.To}} {
 		if bound.day == "" {
