@@ -42,12 +42,16 @@ func NewAPI(mux *http.ServeMux, config APIConfig) huma.API {
 	settings := huma.DefaultConfig("Tributary", config.Version)
 	settings.CreateHooks = nil // no $schema in answers
 	settings.DocsPath, settings.SchemasPath, settings.OpenAPIPath = "", "", ""
+	settings.Info.Description = "Payments, receivers, monetization, balances, receipts and revenue of an event-sourced ledger. " +
+		"Each error has a code; /docs/errors explains them."
 	settings.RejectUnknownQueryParameters = true
 	settings.Components.SecuritySchemes = map[string]*huma.SecurityScheme{
 		securityScheme: {Type: "http", Scheme: "bearer", Description: "An API key (`tributary keys create`), or a JWT of the configured issuer."},
 	}
 	api := humago.New(mux, settings)
+	api.OpenAPI().OnAddOperation = append(api.OpenAPI().OnAddOperation, describe)
 	api.UseMiddleware(access(api, config))
+	serveDocument(mux, api)
 	registerCaller(api)
 	return api
 }
