@@ -14,6 +14,8 @@ func checkSubject(env *envelope, c *checker) *Invalid {
 // checkAcross checks the rules that concern several fields of data whose fields are right each by itself.
 func checkAcross(data Data) *Invalid {
 	switch d := data.(type) {
+	case *eventsv1.PaymentStarted:
+		return checkFee("fee", d.GetAmount(), d.GetFee())
 	case *eventsv1.PaymentPosted:
 		return checkFee("fee", d.GetAmount(), d.GetFee())
 	case *eventsv1.PaymentRefunded:

@@ -112,7 +112,9 @@ type PaymentStarted struct {
 	// What is to be paid.
 	Amount *Money `protobuf:"bytes,7,opt,name=amount,proto3" json:"amount,omitempty"`
 	// What it is for.
-	Description   string `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	Description string `protobuf:"bytes,8,opt,name=description,proto3" json:"description,omitempty"`
+	// What the platform will keep of the amount; nothing where it is left out.
+	Fee           *Money `protobuf:"bytes,9,opt,name=fee,proto3" json:"fee,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -201,6 +203,13 @@ func (x *PaymentStarted) GetDescription() string {
 		return x.Description
 	}
 	return ""
+}
+
+func (x *PaymentStarted) GetFee() *Money {
+	if x != nil {
+		return x.Fee
+	}
+	return nil
 }
 
 // PaymentPrepared is the provider's answer to the intent.
@@ -1170,7 +1179,7 @@ const file_tributary_events_v1_payments_proto_rawDesc = "" +
 	"\bquantity\x18\x03 \x01(\tB\n" +
 	"\x92\xb5\x18\x06\b\x01\x10\x04\x18\x01R\bquantity\x12C\n" +
 	"\n" +
-	"unit_price\x18\x04 \x01(\v2\x1a.tributary.events.v1.MoneyB\b\x92\xb5\x18\x04\b\x01\x18\x01R\tunitPrice\"\x9e\x03\n" +
+	"unit_price\x18\x04 \x01(\v2\x1a.tributary.events.v1.MoneyB\b\x92\xb5\x18\x04\b\x01\x18\x01R\tunitPrice\"\xcc\x03\n" +
 	"\x0ePaymentStarted\x12%\n" +
 	"\n" +
 	"payment_id\x18\x01 \x01(\tB\x06\x92\xb5\x18\x02\b\x01R\tpaymentId\x12\x1f\n" +
@@ -1181,7 +1190,8 @@ const file_tributary_events_v1_payments_proto_rawDesc = "" +
 	"\vmerchant_id\x18\x06 \x01(\tB\b\x92\xb5\x18\x04\b\x01\x10\x02R\n" +
 	"merchantId\x12:\n" +
 	"\x06amount\x18\a \x01(\v2\x1a.tributary.events.v1.MoneyB\x06\x92\xb5\x18\x02\b\x01R\x06amount\x12(\n" +
-	"\vdescription\x18\b \x01(\tB\x06\x92\xb5\x18\x02\x10\x01R\vdescription:B\x8a\xb5\x18>\n" +
+	"\vdescription\x18\b \x01(\tB\x06\x92\xb5\x18\x02\x10\x01R\vdescription\x12,\n" +
+	"\x03fee\x18\t \x01(\v2\x1a.tributary.events.v1.MoneyR\x03fee:B\x8a\xb5\x18>\n" +
 	"\x1ctributary.payment.started.v1\x12\x12tributary.payments\x1a\n" +
 	"payment_id\"\xf9\x01\n" +
 	"\x0fPaymentPrepared\x12%\n" +
@@ -1337,21 +1347,22 @@ var file_tributary_events_v1_payments_proto_goTypes = []any{
 var file_tributary_events_v1_payments_proto_depIdxs = []int32{
 	13, // 0: tributary.events.v1.Line.unit_price:type_name -> tributary.events.v1.Money
 	13, // 1: tributary.events.v1.PaymentStarted.amount:type_name -> tributary.events.v1.Money
-	13, // 2: tributary.events.v1.PaymentPostRequested.amount:type_name -> tributary.events.v1.Money
-	13, // 3: tributary.events.v1.PaymentPosted.amount:type_name -> tributary.events.v1.Money
-	13, // 4: tributary.events.v1.PaymentPosted.fee:type_name -> tributary.events.v1.Money
-	0,  // 5: tributary.events.v1.PaymentPosted.lines:type_name -> tributary.events.v1.Line
-	13, // 6: tributary.events.v1.PaymentRefundRequested.amount:type_name -> tributary.events.v1.Money
-	13, // 7: tributary.events.v1.PaymentRefunded.amount:type_name -> tributary.events.v1.Money
-	13, // 8: tributary.events.v1.PaymentRefunded.fee_returned:type_name -> tributary.events.v1.Money
-	13, // 9: tributary.events.v1.PaymentDisputeOpened.amount:type_name -> tributary.events.v1.Money
-	13, // 10: tributary.events.v1.PaymentDisputeWon.amount:type_name -> tributary.events.v1.Money
-	13, // 11: tributary.events.v1.PaymentDisputeLost.amount:type_name -> tributary.events.v1.Money
-	12, // [12:12] is the sub-list for method output_type
-	12, // [12:12] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	13, // 2: tributary.events.v1.PaymentStarted.fee:type_name -> tributary.events.v1.Money
+	13, // 3: tributary.events.v1.PaymentPostRequested.amount:type_name -> tributary.events.v1.Money
+	13, // 4: tributary.events.v1.PaymentPosted.amount:type_name -> tributary.events.v1.Money
+	13, // 5: tributary.events.v1.PaymentPosted.fee:type_name -> tributary.events.v1.Money
+	0,  // 6: tributary.events.v1.PaymentPosted.lines:type_name -> tributary.events.v1.Line
+	13, // 7: tributary.events.v1.PaymentRefundRequested.amount:type_name -> tributary.events.v1.Money
+	13, // 8: tributary.events.v1.PaymentRefunded.amount:type_name -> tributary.events.v1.Money
+	13, // 9: tributary.events.v1.PaymentRefunded.fee_returned:type_name -> tributary.events.v1.Money
+	13, // 10: tributary.events.v1.PaymentDisputeOpened.amount:type_name -> tributary.events.v1.Money
+	13, // 11: tributary.events.v1.PaymentDisputeWon.amount:type_name -> tributary.events.v1.Money
+	13, // 12: tributary.events.v1.PaymentDisputeLost.amount:type_name -> tributary.events.v1.Money
+	13, // [13:13] is the sub-list for method output_type
+	13, // [13:13] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_tributary_events_v1_payments_proto_init() }

@@ -162,8 +162,8 @@ func (s *Server) check(before *act, asked request) error {
 	if before.Request.Amount.GetValue() != asked.Amount.GetValue() || before.Request.TransactionID != asked.TransactionID {
 		return fmt.Errorf("%s was called with another amount or transaction before", before.Key())
 	}
-	if before.Kind == providers.KindCreate {
-		return nil
+	if before.Kind != providers.KindCharge {
+		return nil // a refund of what was not charged is declined
 	}
 	opened := providers.Operation{Payment: before.Payment, Kind: providers.KindCreate}
 	if made := s.journal.acts[opened.Key()]; made == nil || made.Prepared == nil || made.Prepared.Token != before.Token {
