@@ -12,6 +12,7 @@ import (
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
+	"github.com/tributary-ledger/tributary/ledger/payments"
 	"github.com/tributary-ledger/tributary/ledger/web"
 )
 
@@ -33,6 +34,8 @@ type AtomicLog interface {
 type Commands struct {
 	Log    Log
 	Atomic AtomicLog
+	// Payments takes payments through their lives at their providers.
+	Payments *payments.Engine
 	// Now is the clock, for events whose time the caller left to us.
 	Now func() time.Time
 	// Patience is how long a request waits for the log to acknowledge its events; 5 s when 0.
@@ -45,6 +48,7 @@ func (c *Commands) Register(api huma.API) {
 	c.registerSites(api)
 	c.registerBatches(api)
 	c.registerReceivers(api)
+	c.registerPayments(api)
 }
 
 // Key is the input of every POST: what makes it safe to repeat.

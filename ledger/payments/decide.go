@@ -31,6 +31,8 @@ const (
 )
 
 // Refusal is why something may not be done with a payment. It is an error.
+//
+//nolint:errname // it is the domain's word for a decision, and reads as one
 type Refusal struct {
 	Code   Code
 	Detail string

@@ -119,7 +119,7 @@ func (e *Engine) Refund(ctx context.Context, event *ledger.Event, owns Owns) (*P
 		if refused := p.owned(owns); refused != nil {
 			return refused
 		}
-		if p.Posted != nil && data.Amount == nil {
+		if p.Posted != nil && data.GetAmount() == nil {
 			data.Amount = p.Rest()
 		}
 		if p.find(data.GetRefundId()) != nil {
@@ -168,7 +168,7 @@ func (p *Payment) owned(owns Owns) *Refusal {
 
 // errDone says that there is nothing to do, and nothing wrong.
 //
-//nolint:gochecknoglobals,errname // it is compared, never shown
+//nolint:errname // it is compared, never shown
 var errDone = &Refusal{}
 
 // intend puts an intent into the log and returns the payment as the log then has it. What is refused already leaves nothing in the log;
@@ -232,23 +232,25 @@ func (e *Engine) Finish(ctx context.Context, books, id string) (open bool, err e
 		return true, err
 	}
 	p.again = true
-	if p.Open() && p.Started != nil && e.mayCall(p) == nil {
-		if p.preparing() {
-			if _, err := e.prepare(ctx, p); err != nil {
-				return true, err
-			}
+	if !p.known() || e.mayCall(p) != nil {
+		return p.Open(), nil
+	}
+	if p.preparing() && p.startOurs {
+		if _, err := e.prepare(ctx, p); err != nil {
+			return true, err
 		}
-		if p.charging() && p.chargeOurs {
-			if err := e.charge(ctx, p); err != nil {
-				return true, err
-			}
+	}
+	if p.charging() && p.chargeOurs {
+		if err := e.charge(ctx, p); err != nil {
+			return true, err
 		}
 	}
 	for _, r := range p.Refunds {
-		if r.ours && e.mayCall(p) == nil {
-			if err := e.refund(ctx, p, r); err != nil {
-				return true, err
-			}
+		if !r.ours {
+			continue
+		}
+		if err := e.refund(ctx, p, r); err != nil {
+			return true, err
 		}
 	}
 	return p.Open(), nil
@@ -329,7 +331,7 @@ func (e *Engine) append(ctx context.Context, event *ledger.Event) (eventlog.Posi
 	defer cancel()
 	positions, err := e.Log.PublishAll(ctx, []*ledger.Event{event})
 	if err != nil {
-		return eventlog.Position{}, err //nolint:wrapcheck // it names the event
+		return eventlog.Position{}, err
 	}
 	return positions[0], nil
 }

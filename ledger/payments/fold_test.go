@@ -80,10 +80,14 @@ func TestTheStateMachine(t *testing.T) {
 		"rested": func(h *history) { p := h.fold(); h.outcome(p.refundedOf(p.find("r2"), done("600"))) },
 		"unrest": func(h *history) { p := h.fold(); h.outcome(p.refundDeclined(p.find("r2"), nil)) },
 		"dispute": func(h *history) {
-			h.has(uuid.Nil, &eventsv1.PaymentDisputeOpened{PaymentId: "p", DisputeId: "d", Provider: "sandbox", MerchantId: "acme", Amount: money("700")})
+			h.has(uuid.Nil, &eventsv1.PaymentDisputeOpened{
+				PaymentId: "p", DisputeId: "d", Provider: "sandbox", MerchantId: "acme", Amount: money("700"),
+			})
 		},
 		"win": func(h *history) {
-			h.has(uuid.Nil, &eventsv1.PaymentDisputeWon{PaymentId: "p", DisputeId: "d", Provider: "sandbox", MerchantId: "acme", Amount: money("700")})
+			h.has(uuid.Nil, &eventsv1.PaymentDisputeWon{
+				PaymentId: "p", DisputeId: "d", Provider: "sandbox", MerchantId: "acme", Amount: money("700"),
+			})
 		},
 	}
 	for _, c := range []struct {

@@ -25,6 +25,10 @@ const (
 	CodeNotAllowed      Code = "method_not_allowed"     // 405
 	CodeConflict        Code = "conflict"               // 409: contradicts what is in the books
 	CodeKeyReused       Code = "key_reused"             // 409: the Idempotency-Key came with another body
+	CodeDeclined        Code = "declined"               // 402: the payment's provider said no
+	CodeWrongState      Code = "wrong_state"            // 409: the payment's state does not allow it
+	CodeWrongAmount     Code = "wrong_amount"           // 409: the amount is not the payment's
+	CodeOverRefund      Code = "over_refund"            // 409: more would be refunded than was posted
 	CodeSumMismatch     Code = "sum_mismatch"           // 422: the parts do not add up to the total
 	CodeTooLarge        Code = "body_too_large"         // 413
 	CodeMediaType       Code = "unsupported_media_type" // 415

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -92,20 +93,22 @@ func (s *Server) tell(ctx context.Context, client *http.Client) error {
 	if s.config.WebhookURL == "" {
 		return nil
 	}
+	var failed error
 	for _, one := range s.untold() {
-		for ; one.Tells > 0; one.Tells-- {
-			if err := s.send(ctx, client, providers.Notice{Operation: one.Operation, Outcome: one.Outcome}); err != nil {
-				return err
-			}
-		}
-		s.mu.Lock()
-		err := s.journal.write(&one)
-		s.mu.Unlock()
-		if err != nil {
+		failed = errors.Join(failed, s.tellOf(ctx, client, one))
+	}
+	return failed
+}
+
+func (s *Server) tellOf(ctx context.Context, client *http.Client, one act) error {
+	for ; one.Tells > 0; one.Tells-- {
+		if err := s.send(ctx, client, providers.Notice{Operation: one.Operation, Outcome: one.Outcome}); err != nil {
 			return err
 		}
 	}
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.journal.write(&one)
 }
 
 // untold are copies of the acts whose webhooks are still to be sent. They are final, so nothing else changes them.
