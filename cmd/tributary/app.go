@@ -85,7 +85,7 @@ what is in force.`,
 		&cobra.Group{ID: groupWatch, Title: "Watch and prove it:"},
 	)
 	addGroup(root, groupRun, newDemoCommand(a), newDevCommand(a), newMigrateCommand(a), newProjectCommand(a),
-		newServeCommand(a))
+		newSandboxCommand(a), newServeCommand(a))
 	addGroup(root, groupUse, newPublishCommand(a), newSimulateCommand(a), newGetCommand(a), newExplainCommand(a),
 		newRestatedCommand(a), newKeysCommand(a))
 	addGroup(root, groupWatch, newStatusCommand(a), newHealthCommand(a), newTailCommand(a), newStoryCommand(a),

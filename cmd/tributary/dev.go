@@ -22,6 +22,7 @@ const (
 	clickhouseVariable = "TRIBUTARY_CLICKHOUSE_URL"
 	httpVariable       = "TRIBUTARY_HTTP_URL"
 	keyVariable        = "TRIBUTARY_API_KEY"
+	sandboxVariable    = "TRIBUTARY_PROVIDER_SANDBOX_URL"
 )
 
 // devFlags say what dev runs, and where.
@@ -104,6 +105,7 @@ func (a *app) stopDev(ctx context.Context, run *devRun) error {
 func (a *app) serveDev(ctx context.Context, run *devRun, data string, started time.Time) error {
 	file, err := run.stack.WriteEndpoints(map[string]string{
 		healthVariable: run.server.URL(), httpVariable: run.gateway.server.URL(), keyVariable: run.key,
+		sandboxVariable: run.sandbox.http.URL(),
 	})
 	if err != nil {
 		return err

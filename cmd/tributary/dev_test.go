@@ -71,6 +71,7 @@ func TestDevRunsAllOfItAndKeepsTheData(t *testing.T) {
 			require.Equal(t, key, given, "what was given the key goes on after a restart")
 		}
 		key = given
+		payInDev(t, b, start == 0)
 		if start == 0 {
 			b.must(t, "publish", write(t, sample), "--wait")
 			other := books{}.run(t, args...)
@@ -83,6 +84,30 @@ func TestDevRunsAllOfItAndKeepsTheData(t *testing.T) {
 		require.Contains(t, dev.stdout.String(), "tributary simulate")
 		require.NoFileExists(t, filepath.Join(data, devstack.EndpointsFile))
 	}
+}
+
+// payInDev takes a payment through the sandbox, and gives part of it back after the next start: the sandbox's book is kept, too.
+func payInDev(t *testing.T, b books, first bool) {
+	t.Helper()
+	gateway, key := served{url: b.variable(httpVariable)}, b.variable(keyVariable)
+	const amount = `"amount":{"value":"1250","asset_code":"EUR","asset_scale":2}`
+	call := func(path, body string, status int) {
+		t.Helper()
+		got := gateway.call(t, http.MethodPost, "/v1/payments"+path, key, "{"+body+"}")
+		require.Equal(t, status, got.status, got.body)
+	}
+	if first {
+		call("", `"payment_id":"dev-1","user_id":"u","payment_type":"credit","merchant_id":"acme",`+amount, http.StatusCreated)
+		call("/dev-1/post", `"transaction_id":"tx-1",`+amount, http.StatusOK)
+		return
+	}
+	call("/dev-1/refunds", `"amount":{"value":"250","asset_code":"EUR","asset_scale":2}`, http.StatusCreated)
+	book := served{url: b.variable(sandboxVariable)}.call(t, http.MethodGet, "/book", "", "")
+	require.Contains(t, book.body, `"held":"10"`)
+	require.Eventually(t, func() bool {
+		got := b.run(t, "get", "balance", "provider:sandbox:clearing")
+		return got.code == exitDone && strings.Contains(got.stdout, " 10.00  EUR")
+	}, time.Minute, 100*time.Millisecond)
 }
 
 func TestDevRunsServersAlone(t *testing.T) {

@@ -26,6 +26,9 @@ func (a *app) startGateway(ctx context.Context, run *devRun, options devstack.Op
 	if run.gateway, err = a.newGateway(ctx, options.Logger); err != nil {
 		return err
 	}
+	if run.sandbox != nil {
+		run.sandbox.book.WebhookTo(run.gateway.server.URL() + webhookPath)
+	}
 	// It lives until stop, not until ctx ends.
 	serving, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	run.stopGateway, run.served = cancel, make(chan error, 1)

@@ -22,13 +22,16 @@ type devRun struct {
 	server  *web.Server
 	running *projectors
 	gateway *gateway
+	sandbox *sandboxServer
 	key     string // an API key with all scopes
 
-	stopProjectors, stopGateway context.CancelFunc
+	stopProjectors, stopGateway, stopSandbox context.CancelFunc
 	// ended gets the error, or nil, of the projectors and of the health server when they have stopped.
 	ended chan error
 	// served gets the gateway's.
 	served chan error
+	// sandboxed gets the sandbox's.
+	sandboxed chan error
 }
 
 // stackStopPatience is how long the servers may take to stop in order.
@@ -43,6 +46,9 @@ func (a *app) startDev(ctx context.Context, options devstack.Options, healthAddr
 	}
 	run := &devRun{stack: stack}
 	err = a.startProjecting(ctx, run, options.Logger, healthAddress)
+	if err == nil {
+		err = a.startSandbox(ctx, run, options)
+	}
 	if err == nil {
 		err = a.startGateway(ctx, run, options)
 	}
@@ -124,7 +130,7 @@ func awaitReady(ctx context.Context, unready string, ready func() error) error {
 	}
 }
 
-// stop stops the gateway, then projectors, then servers, in order; a second Ctrl-C ends this process, and the servers with it.
+// stop stops the gateway, then the sandbox, then projectors, then servers, in order; a second Ctrl-C ends this process, and the servers with it.
 func (run *devRun) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stackStopPatience)
 	defer cancel()
@@ -133,6 +139,10 @@ func (run *devRun) stop(ctx context.Context) error {
 		run.stopGateway()
 		served = <-run.served
 		run.gateway.close()
+	}
+	if run.stopSandbox != nil {
+		run.stopSandbox()
+		served = errors.Join(served, <-run.sandboxed)
 	}
 	if run.stopProjectors != nil {
 		run.stopProjectors()
@@ -149,6 +159,9 @@ func (run *devRun) endpoints() map[string]string {
 	}
 	if run.gateway != nil {
 		env[httpVariable], env[keyVariable] = run.gateway.server.URL(), run.key
+	}
+	if run.sandbox != nil {
+		env[sandboxVariable] = run.sandbox.http.URL()
 	}
 	return env
 }

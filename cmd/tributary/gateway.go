@@ -30,6 +30,7 @@ type gateway struct {
 	admin    *eventlog.Admin
 	writer   *eventlog.Writer
 	atomic   *eventlog.AtomicWriter
+	paying   *paying
 	callers  *web.Callers
 	registry *prometheus.Registry
 	health   web.Health
@@ -92,7 +93,10 @@ func (a *app) connectGateway(ctx context.Context, g *gateway) error {
 		return err
 	}
 	// An id of this process alone: with one of another's it would take that one's transactions over.
-	g.atomic, err = eventlog.NewAtomicWriter(kafka, "tributary-gateway-"+uuid.NewString())
+	if g.atomic, err = eventlog.NewAtomicWriter(kafka, "tributary-gateway-"+uuid.NewString()); err != nil {
+		return err
+	}
+	g.paying, err = a.newPaying(g, kafka)
 	return err
 }
 
@@ -112,7 +116,8 @@ func (a *app) gatewayHandler(g *gateway) (http.Handler, error) {
 	mux.Handle("GET /readyz", probes)
 	api := web.NewAPI(mux, web.APIConfig{Version: version, Authenticate: g.callers.Authenticate, RequestsPerSecond: perSecond})
 	log := countedLog{g.writer, g.atomic, publishedCounter(g.registry)}
-	(&commands.Commands{Log: log, Atomic: log, Now: time.Now}).Register(api)
+	g.paying.engine.Log = log
+	(&commands.Commands{Log: log, Atomic: log, Payments: g.paying.engine, Now: time.Now}).Register(api)
 	g.queries.Register(api)
 	return web.Gate{Mux: mux, Logger: g.logger, Metrics: g.registry, Origins: origins, Secure: a.secure()}.Handler(), nil
 }
@@ -183,6 +188,7 @@ func (g *gateway) run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.server.Run(ctx) })
 	group.Go(func() error { return g.queries.Run(ctx) })
+	group.Go(func() error { g.paying.run(ctx); return nil })
 	group.Go(func() error { every(ctx, probeEvery, g.probe); return nil })
 	group.Go(func() error { every(ctx, noteUsedEvery, g.noteUsed); return nil })
 	err := group.Wait()
@@ -257,6 +263,9 @@ func (g *gateway) noteUsed(ctx context.Context) {
 // close ends the connections.
 func (g *gateway) close() {
 	g.reads.close()
+	if g.paying != nil {
+		g.paying.close()
+	}
 	if g.atomic != nil {
 		g.atomic.Close()
 	}

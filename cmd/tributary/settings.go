@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -45,6 +46,9 @@ func allSettings() []setting {
 		{key: "clickhouse.ca_file", rare: true, usage: "PEM file with the authority of ClickHouse's certificate, for https"},
 		{key: "clickhouse.cert_file", rare: true, usage: "PEM file with our certificate for ClickHouse"},
 		{key: "clickhouse.key_file", rare: true, usage: "PEM file with the key of our certificate for ClickHouse"},
+		{key: "provider.sandbox.url", rare: true, usage: "the payment provider to try things with (\"tributary sandbox\")"},
+		{key: "provider.sandbox.secret", rare: true, secret: true, usage: "what the sandbox signs its webhooks with"},
+		{key: "payments.fee", fallback: "0", rare: true, usage: "what the platform keeps of payments, in hundredths of a percent"},
 		{key: "http.addr", fallback: "127.0.0.1:8080", usage: "address of the HTTP API"},
 		{key: "http.rate", fallback: "1000", rare: true, usage: "requests a second of one key, at each gateway; 0 for no bound"},
 		{key: "http.max_connections", fallback: "10000", rare: true, usage: "connections to the HTTP API; past it the unused go"},
@@ -197,12 +201,19 @@ func (s settings) check() error {
 	if tls := s.get("kafka.tls"); tls != "true" && tls != "false" {
 		return usagef("kafka.tls is %q (from %s): want true or false", tls, s.source("kafka.tls"))
 	}
+	if fee, err := strconv.Atoi(s.get("payments.fee")); err != nil || fee < 0 || fee > wholeFee {
+		return usagef("payments.fee is %q (from %s): want hundredths of a percent, 0 to %d, such as 250 for 2.5 %%",
+			s.get("payments.fee"), s.source("payments.fee"), wholeFee)
+	}
 	if s.sessionTimeout() <= 0 {
 		return usagef("kafka.session_timeout is %q (from %s): want a time such as 10s",
 			s.get("kafka.session_timeout"), s.source("kafka.session_timeout"))
 	}
 	return nil
 }
+
+// wholeFee is all of an amount.
+const wholeFee = 10_000
 
 // sessionTimeout is 0 where what is set is no time.
 func (s settings) sessionTimeout() time.Duration {

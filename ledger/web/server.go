@@ -25,6 +25,7 @@ const (
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	secure   bool // by TLS; http.TLSConfig is set by serving, too
 }
 
 // Options are what a server may have beyond an address.
@@ -61,7 +62,7 @@ func ListenWith(ctx context.Context, address string, handler http.Handler, optio
 	if options.MaxConnections > 0 {
 		newConnections(options.MaxConnections).watch(server)
 	}
-	return &Server{listener, server}, nil
+	return &Server{listener, server, options.TLS != nil}, nil
 }
 
 // Address is where the server listens, host:port.
@@ -70,7 +71,7 @@ func (s *Server) Address() string { return s.listener.Addr().String() }
 // URL is where to reach the server from this machine.
 func (s *Server) URL() string {
 	scheme := "http://"
-	if s.http.TLSConfig != nil {
+	if s.secure {
 		scheme = "https://"
 	}
 	host, port, err := net.SplitHostPort(s.Address())
@@ -94,7 +95,7 @@ func (s *Server) Run(ctx context.Context) error {
 }
 
 func (s *Server) serve() error {
-	if s.http.TLSConfig != nil {
+	if s.secure {
 		return s.http.ServeTLS(s.listener, "", "") //nolint:wrapcheck // Run says where
 	}
 	return s.http.Serve(s.listener) //nolint:wrapcheck // Run says where

@@ -45,13 +45,13 @@ func NewRecovery(pool *pgxpool.Pool, engine *payments.Engine, settings RecoveryS
 }
 
 // Run looks after the tasks until the context ends.
-func (r *Recovery) Run(ctx context.Context) error {
+func (r *Recovery) Run(ctx context.Context) {
 	ticker := time.NewTicker(r.settings.Interval)
 	defer ticker.Stop()
 	for {
 		err := r.round(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return
 		}
 		if err != nil {
 			r.settings.Logger.Warn("payments under way cannot be looked after; trying again", "err", err)
@@ -61,7 +61,7 @@ func (r *Recovery) Run(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-ticker.C:
 		}
 	}

@@ -120,7 +120,7 @@ func (w *world) engine(step func(context.Context, string) error) *payments.Engin
 func (w *world) recover(t *testing.T) {
 	t.Helper()
 	recovery := reactors.NewRecovery(w.pool, w.engine(nil), reactors.RecoverySettings{Interval: moment, Again: 100 * time.Millisecond})
-	run(t, recovery.Run)
+	run(t, func(ctx context.Context) error { recovery.Run(ctx); return nil })
 }
 
 // errKilled stands for kill -9: the gateway does nothing any more.

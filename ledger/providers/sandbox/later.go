@@ -90,19 +90,22 @@ func (s *Server) settleDue() (time.Duration, error) {
 
 // tell sends the webhooks that are to be sent. One that was sent and not noted, because of a crash, is sent again.
 func (s *Server) tell(ctx context.Context, client *http.Client) error {
-	if s.config.WebhookURL == "" {
+	s.mu.Lock()
+	url := s.webhook
+	s.mu.Unlock()
+	if url == "" {
 		return nil
 	}
 	var failed error
 	for _, one := range s.untold() {
-		failed = errors.Join(failed, s.tellOf(ctx, client, one))
+		failed = errors.Join(failed, s.tellOf(ctx, client, url, one))
 	}
 	return failed
 }
 
-func (s *Server) tellOf(ctx context.Context, client *http.Client, one act) error {
+func (s *Server) tellOf(ctx context.Context, client *http.Client, url string, one act) error {
 	for ; one.Tells > 0; one.Tells-- {
-		if err := s.send(ctx, client, providers.Notice{Operation: one.Operation, Outcome: one.Outcome}); err != nil {
+		if err := send(ctx, client, url, s.config.Secret, providers.Notice{Operation: one.Operation, Outcome: one.Outcome}); err != nil {
 			return err
 		}
 	}
@@ -124,17 +127,17 @@ func (s *Server) untold() []act {
 	return all
 }
 
-func (s *Server) send(ctx context.Context, client *http.Client, notice providers.Notice) error {
+func send(ctx context.Context, client *http.Client, url, secret string, notice providers.Notice) error {
 	body, err := json.Marshal(notice)
 	if err != nil {
 		return fmt.Errorf("encode a webhook: %w", err)
 	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.WebhookURL, bytes.NewReader(body))
+	r, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
 	if err != nil {
 		return fmt.Errorf("the sandbox's webhook URL: %w", err)
 	}
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(SignatureHeader, sign(s.config.Secret, body))
+	r.Header.Set(SignatureHeader, sign(secret, body))
 	response, err := client.Do(r)
 	if err != nil {
 		return fmt.Errorf("send a webhook: %w", err)
@@ -143,7 +146,7 @@ func (s *Server) send(ctx context.Context, client *http.Client, notice providers
 	const most = 4 << 10
 	text, _ := io.ReadAll(io.LimitReader(response.Body, most)) // of an answer that is only shown
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return fmt.Errorf("send a webhook to %s: %s: %s", s.config.WebhookURL, response.Status, text)
+		return fmt.Errorf("send a webhook to %s: %s: %s", url, response.Status, text)
 	}
 	return nil
 }

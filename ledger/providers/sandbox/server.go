@@ -41,6 +41,7 @@ type Server struct {
 	wake   chan struct{} // there is something to do
 
 	mu      sync.Mutex
+	webhook string // config.WebhookURL, or another since
 	journal *journal
 	due     map[string]time.Time // of what is late, since this server knows of it
 }
@@ -66,7 +67,7 @@ func Open(config Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		config: config, journal: book, mux: http.NewServeMux(),
+		config: config, webhook: config.WebhookURL, journal: book, mux: http.NewServeMux(),
 		wake: make(chan struct{}, 1), due: map[string]time.Time{},
 	}
 	s.mux.HandleFunc("POST /payments", s.operate(providers.KindCreate))
@@ -75,6 +76,14 @@ func Open(config Config) (*Server, error) {
 	s.mux.HandleFunc("GET /operations/{key}", s.lookup)
 	s.mux.HandleFunc("GET /book", s.showBook)
 	return s, nil
+}
+
+// WebhookTo names another URL to be told of every outcome, those that nobody was told of yet among them.
+func (s *Server) WebhookTo(url string) {
+	s.mu.Lock()
+	s.webhook = url
+	s.mu.Unlock()
+	s.nudge()
 }
 
 // Close closes the book.
