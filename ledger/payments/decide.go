@@ -3,7 +3,6 @@ package payments
 import (
 	"fmt"
 	"math/big"
-	"strconv"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
@@ -153,5 +152,5 @@ func sameMoney(a, b *eventsv1.Money) bool {
 }
 
 func shown(m *eventsv1.Money) string {
-	return ledger.MoneyAmount(m).String() + " " + strconv.Quote(m.GetAssetCode())
+	return ledger.MoneyAmount(m).String() + " " + m.GetAssetCode()
 }

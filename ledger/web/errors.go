@@ -53,12 +53,29 @@ func requestExplanations() []explanation {
 			"The header Allow names them.", "", "this address takes GET, HEAD alone",
 		},
 		{
-			string(CodeConflict), http.StatusConflict, "It contradicts what is in the books: a refund of more than was paid, a payment that has ended.",
-			"Read what the books have, and decide anew; to repeat it changes nothing.", "body.amount.value", "1500 is more than the 1250 that are left",
+			string(CodeConflict), http.StatusConflict, "It contradicts what is in the books: a payment that was started, or charged, by another request.",
+			"Read what the books have, and decide anew; to repeat it changes nothing.", "", "payment pay-1042 is being charged by another request",
 		},
 		{
 			string(CodeKeyReused), http.StatusConflict, "The Idempotency-Key came before, with another body.",
 			"Use a new key for a new request; repeat a request with the body it had.", "", "this Idempotency-Key came with another body",
+		},
+		{
+			string(CodeDeclined), http.StatusPaymentRequired, "The payment's provider said no, to a payment or to a refund. Its word is final.",
+			"Start another payment; a refund that was declined is to be settled with the provider.", "",
+			"the provider declined: sandbox_declined",
+		},
+		{
+			string(CodeWrongState), http.StatusConflict, "The payment is not where it would have to be: it has failed, or nothing was posted yet.",
+			"The detail says where it is; start another payment, or refund this one.", "", "payment pay-1042 is posted; refund it",
+		},
+		{
+			string(CodeWrongAmount), http.StatusConflict, "The amount is not the payment's, or is of another asset.",
+			"Post what the payment was started with.", "body.amount", "payment pay-1042 was started with 12.50 EUR, not 12.00 EUR",
+		},
+		{
+			string(CodeOverRefund), http.StatusConflict, "More would be refunded than was posted, with what is being refunded or is disputed.",
+			"Leave the amount out to refund what is left.", "body.amount", "of payment pay-1042 2.50 EUR can be refunded, not 3.00 EUR",
 		},
 		{
 			string(CodeSumMismatch), http.StatusUnprocessableEntity, "A batch's total_value is not what its entries come to.",
