@@ -3,11 +3,13 @@ package sandbox_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -174,6 +176,35 @@ func TestEverySpecialAmountEndsInOneOutcome(t *testing.T) {
 			require.Empty(t, b.notices)
 		})
 	}
+}
+
+// The page for users has the same table.
+func TestThePageHasTheTable(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/payments.md")
+	require.NoError(t, err)
+	_, table, found := strings.Cut(string(page), "<!-- sandbox's table: compared with the code -->")
+	require.True(t, found)
+	var rows []string
+	for _, special := range sandbox.Specials() {
+		token := "–"
+		if special.Token != "" {
+			token = "`" + special.Token + "`"
+		}
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | ", special.Kind, special.Ending, token))
+	}
+	var shown []string
+	for line := range strings.Lines(strings.TrimLeft(table, "\n")) {
+		if !strings.HasPrefix(line, "|") {
+			break
+		}
+		if len(shown) < len(rows)+2 {
+			cells := strings.SplitAfterN(line, "| ", 5)
+			shown = append(shown, strings.Join(cells[:min(4, len(cells))], ""))
+		}
+	}
+	require.Greater(t, len(shown), 2)
+	require.Equal(t, rows, shown[2:])
 }
 
 func TestATransactionIDChoosesToo(t *testing.T) {
