@@ -37,7 +37,9 @@ type PostgresOptions struct {
 	Port     int               // on 127.0.0.1; 0 chooses a free one
 	Small    bool              // for tests: little memory and disk, quick to start, many side by side; as durable as any
 	Settings map[string]string // more server settings, which win over ours
-	Logger   *slog.Logger      // nil for slog's default
+	// StandbyOf makes it a standby that streams from this running server, and answers reads. Both must be of one size.
+	StandbyOf *Postgres
+	Logger    *slog.Logger // nil for slog's default
 }
 
 // Postgres is a running server. Its methods may be called from any goroutine.
@@ -91,6 +93,9 @@ func (p *Postgres) firstStart(ctx context.Context) error {
 		return err
 	}
 	p.process = child
+	if p.options.StandbyOf != nil {
+		return nil
+	}
 	if err := p.createDatabase(ctx); err != nil {
 		return errors.Join(err, child.kill())
 	}

@@ -29,6 +29,9 @@ func (p *Postgres) initialize(ctx context.Context) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("reading Postgres's password: %w", err)
 	}
+	if p.options.StandbyOf != nil {
+		return p.copyPrimary(ctx)
+	}
 	// The password is written last, so without it whatever is there was cut short.
 	for _, name := range []string{"data", "new"} {
 		if err := os.RemoveAll(p.path(name)); err != nil {

@@ -65,6 +65,18 @@ func PostgresServer(t testing.TB) *devstack.Postgres {
 	return ownServer(t, true)
 }
 
+// Standby gives the test a server that streams from one of PostgresServer's, which it can kill, pause and restart; it ends with the test.
+func Standby(t testing.TB, primary *devstack.Postgres) *devstack.Postgres {
+	t.Helper()
+	home := Dir(t)
+	ctx, cancel := context.WithTimeout(t.Context(), startPatience)
+	defer cancel()
+	standby, err := devstack.StartPostgres(ctx, devstack.PostgresOptions{Home: home, Small: true, StandbyOf: primary})
+	require.NoError(t, err)
+	t.Cleanup(func() { stopped(t, standby) })
+	return standby
+}
+
 // LargePostgres is as PostgresServer, with the memory and the write-ahead log that `tributary dev` gives its server: for
 // benchmarks.
 func LargePostgres(t testing.TB) *devstack.Postgres {

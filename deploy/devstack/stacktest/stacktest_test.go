@@ -3,6 +3,7 @@ package stacktest_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -84,3 +85,22 @@ func TestEachTestHasItsOwnClickHouse(t *testing.T) {
 	first, second := stacktest.ClickHouse(t), stacktest.ClickHouse(t)
 	require.NotEqual(t, first, second)
 }
+
+func TestAStandbyHasWhatItsPrimaryHas(t *testing.T) {
+	t.Parallel()
+	primary := stacktest.PostgresServer(t)
+	execute(t, primary.URL(), "CREATE TABLE seen (n int)")
+	standby := stacktest.Standby(t, primary)
+	shows := func(count string) func() bool {
+		return func() bool { return query(t, standby.URL(), "SELECT count(*)::text FROM seen") == count }
+	}
+	require.Equal(t, "true", query(t, standby.URL(), "SELECT pg_is_in_recovery()::text"))
+	execute(t, primary.URL(), "INSERT INTO seen VALUES (1)")
+	require.Eventually(t, shows("1"), patience, tick)
+	require.NoError(t, standby.Kill())
+	execute(t, primary.URL(), "INSERT INTO seen VALUES (2)")
+	require.NoError(t, standby.Restart(t.Context()))
+	require.Eventually(t, shows("2"), patience, tick)
+}
+
+const patience, tick = time.Minute, 10 * time.Millisecond
