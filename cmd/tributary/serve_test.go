@@ -17,6 +17,7 @@ type served struct {
 
 	books       books
 	url, health string
+	client      *http.Client
 }
 
 // serve runs the gateway, and returns when it is ready.
@@ -24,7 +25,9 @@ func (b books) serve(t testing.TB, args ...string) served {
 	t.Helper()
 	args = append([]string{"serve", "--http-addr", "127.0.0.1:0", "--metrics-addr", "127.0.0.1:0", "--log-format", "json"}, args...)
 	r := b.start(t, args...)
-	s := served{running: r, books: b}
+	transport := &http.Transport{MaxIdleConnsPerHost: 4}
+	t.Cleanup(transport.CloseIdleConnections)
+	s := served{running: r, books: b, client: &http.Client{Transport: transport, Timeout: time.Minute}}
 	require.Eventually(t, func() bool {
 		for line := range strings.Lines(r.stderr.String()) {
 			var entry struct {

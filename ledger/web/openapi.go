@@ -54,7 +54,7 @@ func failuresOf(op *huma.Operation) []int {
 
 // meaningOf is the meaning of the first code that has the status.
 func meaningOf(status int) string {
-	all := requestExplanations()
+	all := explanations()
 	i := slices.IndexFunc(all, func(e explanation) bool { return e.Status == status })
 	if i < 0 {
 		return http.StatusText(status)
@@ -72,10 +72,32 @@ func headerOf(status int) string {
 	return ""
 }
 
+// addExamples gives every body that has none an example, made of its fields' own.
+func addExamples(doc *huma.OpenAPI) {
+	shapes := shapes{doc.Components.Schemas}
+	add := func(content map[string]*huma.MediaType) {
+		for contentType, media := range content {
+			if media.Example == nil && media.Schema != nil && strings.HasSuffix(contentType, "json") && contentType != problemType {
+				media.Example = shapes.example(media.Schema, 0)
+			}
+		}
+	}
+	for _, op := range operationsOf(doc) {
+		add(contentOf(op.RequestBody))
+		for _, response := range op.Responses {
+			add(response.Content)
+		}
+	}
+}
+
 // serveDocument serves the description of the API: as OpenAPI 3.1, as 3.0 for tools that know no other, and as pages for people.
 func serveDocument(mux *http.ServeMux, api huma.API) {
+	complete := sync.OnceFunc(func() { addExamples(api.OpenAPI()) })
 	serve := func(path, contentType string, render func() ([]byte, error)) {
-		rendered := sync.OnceValues(render) // when it is first asked for, all operations are registered
+		rendered := sync.OnceValues(func() ([]byte, error) {
+			complete()
+			return render()
+		}) // when it is first asked for, all operations are registered
 		mux.HandleFunc("GET "+path, func(w http.ResponseWriter, _ *http.Request) {
 			body, err := rendered()
 			if err != nil {

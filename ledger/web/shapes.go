@@ -190,7 +190,7 @@ func raw(value any) json.RawMessage {
 	var out bytes.Buffer
 	encoder := json.NewEncoder(&out)
 	encoder.SetEscapeHTML(false)
-	if encoder.Encode(value) != nil {
+	if err := encoder.Encode(value); err != nil {
 		return json.RawMessage("null")
 	}
 	return bytes.TrimSpace(out.Bytes())
