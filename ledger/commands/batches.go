@@ -153,6 +153,9 @@ func readBatch(body []byte) (*Batch, error) {
 		return nil, web.NewProblem(http.StatusUnprocessableEntity, web.CodeInvalid,
 			fmt.Sprintf("the batch has %d transactions: send 1 to %d", n, maxTransactions)).At("body.transactions")
 	}
+	if batch.AssetScale == nil { // null is as good as absent
+		batch.AssetScale = &scale
+	}
 	if *batch.AssetScale > ledger.AmountScale {
 		return nil, web.NewProblem(http.StatusUnprocessableEntity, web.Code(ledger.CodeBadAmount),
 			fmt.Sprintf("the scale is %d: want 0 to %d", *batch.AssetScale, ledger.AmountScale)).At("body.asset_scale")
