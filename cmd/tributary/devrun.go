@@ -130,7 +130,8 @@ func awaitReady(ctx context.Context, unready string, ready func() error) error {
 	}
 }
 
-// stop stops the gateway, then the sandbox, then projectors, then servers, in order; a second Ctrl-C ends this process, and the servers with it.
+// stop stops the gateway, then the sandbox, the projectors and the servers, in order; a second Ctrl-C ends this process, and the servers
+// with it.
 func (run *devRun) stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stackStopPatience)
 	defer cancel()

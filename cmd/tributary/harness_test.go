@@ -59,7 +59,7 @@ func migrated(t testing.TB) books {
 			return err
 		}
 		defer pool.Close()
-		_, err = postgres.Migrate(ctx, pool, postgresProjections(pool, nil), views.Migrations())
+		_, err = postgres.Migrate(ctx, pool, keptInPostgres(pool), views.Migrations())
 		return err
 	})
 	b := booksAt(stacktest.Kafka(t), url)

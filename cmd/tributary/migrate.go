@@ -11,7 +11,6 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
-	"github.com/tributary-ledger/tributary/projections/reactors"
 	"github.com/tributary-ledger/tributary/schemas/views"
 )
 
@@ -108,7 +107,7 @@ func (a *app) migrateAll(ctx context.Context, topics eventlog.TopicSettings) (mi
 	if done.Problems, err = admin.Check(ctx); err != nil {
 		return done, err
 	}
-	if done.Tables, err = postgres.Migrate(ctx, pool, append(postgresProjections(pool, nil), reactors.NewTasks(0)), views.Migrations()); err != nil {
+	if done.Tables, err = postgres.Migrate(ctx, pool, keptInPostgres(pool), views.Migrations()); err != nil {
 		return done, err
 	}
 	if warehouse != nil {

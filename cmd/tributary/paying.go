@@ -37,7 +37,7 @@ func (a *app) newPaying(g *gateway, kafka eventlog.Config) (*paying, error) {
 	fee, _ := strconv.ParseInt(a.settings.get("payments.fee"), 10, 64) // it was checked
 	p := &paying{history: history, logger: g.logger}
 	p.engine = &payments.Engine{ // its log is the gateway's
-		History: history, Providers: map[string]providers.Provider{}, Fee: fee, Now: time.Now, Logger: g.logger,
+		History: history, Providers: map[string]providers.Provider{}, Fee: fee, Now: time.Now, Step: a.step, Logger: g.logger,
 	}
 	if url := a.settings.get("provider.sandbox.url"); url != "" {
 		p.sandbox = sandbox.NewClient(url, a.settings.get("provider.sandbox.secret"))

@@ -22,6 +22,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/reactors"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/projections/revenue"
@@ -37,6 +38,11 @@ func postgresProjections(pool *pgxpool.Pool, find balances.Lookup) []postgres.Pr
 		quarantine.New(),
 		subjects.New(),
 	}
+}
+
+// keptInPostgres is all that has tables there: the projections, and what gateways remind themselves of.
+func keptInPostgres(pool *pgxpool.Pool) []postgres.Projection {
+	return append(postgresProjections(pool, nil), reactors.NewTasks(0))
 }
 
 // clickhouseProjections are all projections whose rows are in ClickHouse, and the rest of them in Postgres.

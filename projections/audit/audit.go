@@ -174,6 +174,17 @@ func (a *Auditor) examine(ctx context.Context, s *snapshot, all []*examination, 
 // reminders are the recovery's tasks: they say no more than where to look, and nothing in them is ever shown. There is nothing to prove.
 const reminders = "recovery"
 
+// allOf are all that are live. One without a proof is among them, to be refused and not passed over.
+func allOf(built map[string]built) []Target {
+	var targets []Target
+	for name, b := range built {
+		if b.live != 0 && name != reminders {
+			targets = append(targets, Target{Name: name})
+		}
+	}
+	return targets
+}
+
 // open finds the generations, and has the snapshot's views show them.
 func (a *Auditor) open(ctx context.Context, s *snapshot, targets []Target) ([]*examination, error) {
 	built, err := s.generations(ctx)
@@ -181,11 +192,7 @@ func (a *Auditor) open(ctx context.Context, s *snapshot, targets []Target) ([]*e
 		return nil, err
 	}
 	if len(targets) == 0 {
-		for name, b := range built { // One without a proof is refused below, not passed over.
-			if b.live != 0 && name != reminders {
-				targets = append(targets, Target{Name: name})
-			}
-		}
+		targets = allOf(built)
 	}
 	targets = slices.Clone(targets)
 	slices.SortFunc(targets, func(a, b Target) int {

@@ -185,7 +185,7 @@ func TestThePageHasTheTable(t *testing.T) {
 	require.NoError(t, err)
 	_, table, found := strings.Cut(string(page), "<!-- sandbox's table: compared with the code -->")
 	require.True(t, found)
-	var rows []string
+	rows := make([]string, 0, len(sandbox.Specials()))
 	for _, special := range sandbox.Specials() {
 		token := "–"
 		if special.Token != "" {
