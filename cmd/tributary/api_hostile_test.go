@@ -206,7 +206,7 @@ func testSchemathesis(t *testing.T, s served) {
 	command := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "schemathesis"), "--config-file", config, "run",
 		s.url+"/openapi.json", "--header", "Authorization: Bearer "+key,
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth",
-		"--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--seed", "1", "--max-time", "40", "--request-timeout", "10",
+		"--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--max-time", "20", "--workers", "2", "--request-timeout", "10",
 		"--generation-database", "none", "--no-color")
 	command.Dir = t.TempDir()
 	command.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS="+hooks)
