@@ -147,6 +147,8 @@ func testForeignKeys(t *testing.T, s served) {
 	empty := s.books.key(t, "--scope", "all", "--ledger", "empty")
 	confined := s.books.key(t, "--scope", "all", "--owner", "nobodys")
 	operations := s.operations(t)
+	// Reads come first: what a foreign key writes it sees in its own ledger.
+	slices.SortStableFunc(operations, func(a, b *apiOperation) int { return strings.Compare(a.method, b.method) })
 
 	before := s.seen(t, operations, own, "")
 	var written []string
