@@ -140,7 +140,7 @@ func matches(ifNoneMatch, etag string) bool {
 	return false
 }
 
-// Tagged is the output of reads that have an ETag.
+// tagged is the output of reads that have an ETag.
 type tagged[T any] struct {
 	Status       int
 	ETag         string `header:"ETag" example:"\"2-9e83c1f07bd2a645\"" doc:"The version, and a hash of the answer."` //nolint:tagliatelle // HTTP names it so
@@ -158,6 +158,17 @@ func output[T any](a *answer, ifNoneMatch string) (*tagged[T], error) {
 		return nil, fmt.Errorf("read what was answered: %w", err)
 	}
 	return out, nil
+}
+
+// serve makes the operation answer from what is kept, and says so in its documentation.
+func (a *answers) serve(api huma.API, op *huma.Operation, parameter string) {
+	op.Middlewares = huma.Middlewares{a.middleware(api, parameter)}
+	op.Responses = map[string]*huma.Response{strconv.Itoa(http.StatusNotModified): {
+		Description: "Not Modified: If-None-Match names the ETag of what there is.",
+		Headers: map[string]*huma.Param{
+			"ETag": {Schema: &huma.Schema{Type: huma.TypeString}, Description: "The version, and a hash of the answer."},
+		},
+	}}
 }
 
 // middleware answers what names no parameter without the reflection that huma goes by: most of what is asked.

@@ -84,7 +84,7 @@ type entriesInput struct {
 func (q *Queries) registerBalances(api huma.API) {
 	one := operation("get-balances", "/v1/balances/{account}", web.ScopeBalancesRead, "An account's balances, now or at a time",
 		"The balances of an account, one an asset. Without ?after= they may be up to a second old.", http.StatusNotFound)
-	one.Middlewares = huma.Middlewares{q.balances.middleware(api, "account")}
+	q.balances.serve(api, &one, "account")
 	huma.Register(api, one, q.getBalances)
 	huma.Register(api, operation("list-entries", "/v1/accounts/{account}/entries", web.ScopeBalancesRead, "An account's statement",
 		"What events did to an account, the latest first. Pages go on where the one before ended, whatever was added meanwhile.",

@@ -70,7 +70,7 @@ func (q *Queries) registerReceipts(api huma.API) {
 	one := operation("get-receipt", "/v1/receipts/{id}", web.ScopeReceiptsRead, "A receipt",
 		"The receipt of a posted payment, with what was refunded so far. Without ?after= it may be up to a second old. "+
 			"Send the ETag as If-None-Match, and 304 says that nothing changed.", http.StatusNotFound)
-	one.Middlewares = huma.Middlewares{q.receipts.middleware(api, "id")}
+	q.receipts.serve(api, &one, "id")
 	huma.Register(api, one, q.getReceipt)
 	huma.Register(api, operation("list-receipts", "/v1/receipts", web.ScopeReceiptsRead, "A user's receipts",
 		"The receipts of a user, the latest first."), q.listReceipts)

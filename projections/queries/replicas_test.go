@@ -47,10 +47,18 @@ func (b *books) readFrom(t *testing.T) map[string]int {
 
 func at(server *devstack.Postgres) string { return fmt.Sprintf("127.0.0.1:%d", server.Port()) }
 
-// Reads go to standbys that keep up, in turn, and elsewhere from those that lag or are down.
-func TestReadsGoToStandbys(t *testing.T) {
+func TestStandbys(t *testing.T) {
 	t.Parallel()
 	b, primary, standbys := replicated(t)
+	position := b.publish(t, posted("1", "acme", noon()))
+	require.Equal(t, http.StatusOK, b.get(t, "main", "/v1/payments/pay-1?after="+position).status)
+	noReadFailsWithAStandby(t, b, standbys)
+	readsGoToStandbys(t, b, primary, standbys)
+}
+
+// Reads go to standbys that keep up, in turn, and elsewhere from those that lag or are down.
+func readsGoToStandbys(t *testing.T, b *books, primary *devstack.Postgres, standbys [2]*devstack.Postgres) {
+	t.Helper()
 	only := func(servers ...*devstack.Postgres) func() bool {
 		return func() bool {
 			from := b.readFrom(t)
@@ -62,15 +70,13 @@ func TestReadsGoToStandbys(t *testing.T) {
 			return true
 		}
 	}
-	position := b.publish(t, posted("1", "acme", noon()))
-	require.Equal(t, http.StatusOK, b.get(t, "main", "/v1/payments/pay-1?after="+position).status)
 	require.Eventually(t, only(standbys[0], standbys[1]), patience, tick)
 
 	// A standby that stands still is left out, and what was written since is read from the other.
 	_, err := b.queries.replicas[0].pool.Exec(t.Context(), "SELECT pg_wal_replay_pause()")
 	require.NoError(t, err)
 	for n := range 10 {
-		position = b.publish(t, refunded("1", "acme", noon().Add(time.Duration(n)*time.Hour), 100))
+		position := b.publish(t, refunded("1", "acme", noon().Add(time.Duration(n)*time.Hour), 100))
 		require.Len(t, read200[PaymentDetails](t, b, "main", "/v1/payments/pay-1?after="+position).Refunds, n+1)
 	}
 	require.Eventually(t, only(standbys[1]), patience, tick)
@@ -92,11 +98,10 @@ func TestReadsGoToStandbys(t *testing.T) {
 }
 
 // Of many who read all the time nobody notices that a standby is killed, or stands still.
-func TestNoReadFailsWithAStandby(t *testing.T) {
-	t.Parallel()
-	b, _, standbys := replicated(t)
-	position := b.publish(t, posted("1", "acme", noon()))
+func noReadFailsWithAStandby(t *testing.T, b *books, standbys [2]*devstack.Postgres) {
+	t.Helper()
 	paths := []string{"/v1/payments/pay-1", "/v1/receipts/rcpt-1", "/v1/balances/merchant:acme:payable", "/v1/accounts/platform:fees/entries"}
+	position := b.publish(t, posted("2", "acme", noon()))
 	for _, path := range paths {
 		require.Equal(t, http.StatusOK, b.get(t, "main", path+"?after="+position).status)
 	}
