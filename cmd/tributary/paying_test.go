@@ -26,7 +26,9 @@ func callOf(what, id string) paymentCall {
 	const amount = `"amount":{"value":"10000","asset_code":"EUR","asset_scale":2}`
 	switch what {
 	case "start":
-		return paymentCall{"start " + id, "", `{"payment_id":"` + id + `","user_id":"u","payment_type":"credit","merchant_id":"acme",` + amount + `}`}
+		return paymentCall{
+			"start " + id, "", `{"payment_id":"` + id + `","user_id":"u","payment_type":"credit","merchant_id":"acme",` + amount + `}`,
+		}
 	case "post":
 		return paymentCall{"post " + id, "/" + id + "/post", `{"transaction_id":"tx-` + id + `",` + amount + `}`}
 	default:
@@ -146,7 +148,8 @@ func requireHeld(t *testing.T, b books, held string) {
 		got = b.run(t, "get", "balance", "provider:sandbox:clearing")
 		return got.code == exitDone && strings.Contains(got.stdout, " "+held+".00  EUR")
 	}, time.Minute, 100*time.Millisecond)
-	require.True(t, shown, "%s%s%s", got.stdout, got.stderr, b.askPostgres(t, `SELECT coalesce(string_agg(t::text, ' '), 'no tasks') FROM recovery.tasks t`))
+	tasks := b.askPostgres(t, `SELECT coalesce(string_agg(t::text, ' '), 'no tasks') FROM recovery.tasks t`)
+	require.True(t, shown, "%s%s%s", got.stdout, got.stderr, tasks)
 	book, err := client.Book(t.Context())
 	require.NoError(t, err)
 	require.Len(t, book.Balances, 1)

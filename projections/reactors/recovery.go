@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -31,7 +30,6 @@ type Recovery struct {
 	pool     *pgxpool.Pool
 	engine   *payments.Engine
 	settings RecoverySettings
-	failing  atomic.Pointer[error]
 }
 
 // NewRecovery makes a recovery of what a runner of Tasks keeps; Run starts it.
@@ -55,9 +53,6 @@ func (r *Recovery) Run(ctx context.Context) {
 		}
 		if err != nil {
 			r.settings.Logger.Warn("payments under way cannot be looked after; trying again", "err", err)
-			r.failing.Store(&err)
-		} else {
-			r.failing.Store(nil)
 		}
 		select {
 		case <-ctx.Done():
@@ -65,14 +60,6 @@ func (r *Recovery) Run(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
-}
-
-// Ready is nil while the recovery does its work; else it says why not.
-func (r *Recovery) Ready() error {
-	if err := r.failing.Load(); err != nil {
-		return fmt.Errorf("payments under way cannot be looked after: %w", *err)
-	}
-	return nil
 }
 
 // task is a row that was taken.
