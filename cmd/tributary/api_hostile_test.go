@@ -41,17 +41,19 @@ func (s served) send(t testing.TB, method, path, body string, headers map[string
 func hostileTexts() []string {
 	return []string{
 		`'; DROP TABLE tributary.api_keys; --`, `" OR 1=1 --`, `$$; SELECT pg_sleep(60); $$`, `1) UNION SELECT name FROM system.tables --`,
-		`../../../etc/passwd`, `..\..\windows`, `%2e%2e%2f`, `/etc/passwd`, `a/b/c`, `{{7*7}}`, `${jndi:ldap://127.0.0.1/a}`, `<script>alert(1)</script>`,
-		"pay\u200b-1001", "раy-1001", "ｐａｙ-1001", "pay-1001\u202e", "e\u0301", "\ufeff", "\U0001F4B8", "a\nb\r\nX-Injected: 1", "\u0000", "a\u0000b",
+		`../../../etc/passwd`, `..\..\windows`, `%2e%2e%2f`, `/etc/passwd`, `a/b/c`,
+		`{{7*7}}`, `${jndi:ldap://127.0.0.1/a}`, `<script>alert(1)</script>`,
+		"pay\u200b-1001", "раy-1001", "ｐａｙ-1001", "pay-1001\u202e", "e\u0301", "\ufeff", "\U0001F4B8",
+		"a\nb\r\nX-Injected: 1", "\u0000", "a\u0000b",
 		strings.Repeat("A", 5000), strings.Repeat("é", 300), " ", "", "-1", "1e400", "NaN", "null", "999999999999999999999999", "0x10", "\\", "%",
 	}
 }
 
 // someTexts are a few of them, others for each place, so that every one gets its turn.
-func someTexts(place int) []string {
+func someTexts(place int) []any {
 	const few = 6
 	all := hostileTexts()
-	some := make([]string, few)
+	some := make([]any, few)
 	for i := range some {
 		some[i] = all[(place*few+i)%len(all)]
 	}
@@ -60,6 +62,7 @@ func someTexts(place int) []string {
 
 // testHostileInput puts hostile texts into every text of every call, as it describes itself: each is answered, and no answer is a bug's.
 func testHostileInput(t *testing.T, s served) {
+	t.Helper()
 	key := s.books.key(t, "--scope", "all", "--ledger", "hostile")
 	heap := s.heap(t)
 	for _, op := range s.operations(t) {
@@ -98,8 +101,8 @@ func (s served) injectQuery(t *testing.T, op *apiOperation, key string) {
 	t.Helper()
 	address, _, _ := strings.Cut(op.address(t, "x"), "?")
 	for place, p := range append(op.Parameters, apiParameter{Name: "unknown", In: "query"}) {
-		for _, text := range someTexts(place) {
-			if p.In == "query" {
+		for _, one := range someTexts(place) {
+			if text := one.(string); p.In == "query" {
 				s.bears(t, op, s.ask(t, op, address+"?"+url.Values{p.Name: {text}}.Encode(), key), p.Name+"="+text)
 			}
 		}
@@ -112,7 +115,7 @@ func (s served) injectHeaders(t *testing.T, op *apiOperation, key string) {
 		"Authorization", "Idempotency-Key", "Content-Type", "If-None-Match", "X-Request-Id", "Ce-Id", "Accept", "Origin",
 	} {
 		for _, text := range someTexts(place) {
-			s.injectHeader(t, op, key, name, text)
+			s.injectHeader(t, op, key, name, text.(string))
 		}
 	}
 }
@@ -144,7 +147,9 @@ func (s served) injectBody(t *testing.T, op *apiOperation, key, contentType, exa
 	for _, mutated := range mutations(t, example) {
 		post(mutated, mutated)
 	}
-	for _, body := range []string{"", "{", "null", "[]", `"text"`, "1", `{"a":1}{"a":2}`, "\xff\xfe", strings.Repeat(`{"a":`, 100_000), example + example} {
+	for _, body := range []string{
+		"", "{", "null", "[]", `"text"`, "1", `{"a":1}{"a":2}`, "\xff\xfe", strings.Repeat(`{"a":`, 100_000), example + example,
+	} {
 		post(body, body)
 	}
 	for _, body := range []string{strings.Repeat("[", 1_000_000), `{"x":"` + strings.Repeat("y", 20<<20) + `"}`} {
@@ -163,10 +168,8 @@ func mutations(t *testing.T, example string) []string {
 	places := 0
 	var walk func(value any, set func(any))
 	walk = func(value any, set func(any)) {
-		others := []any{nil, true, -1, 1e300, []any{}, map[string]any{}, []any{[]any{[]any{}}}}
-		for _, text := range someTexts(places) {
-			others = append(others, text)
-		}
+		others := someTexts(places)
+		others = append(others, nil, true, -1, 1e300, []any{}, map[string]any{}, []any{[]any{[]any{}}})
 		places++
 		for _, other := range others {
 			set(other)
@@ -196,9 +199,9 @@ func (s served) heap(t *testing.T) float64 {
 	_, metrics := get(t, s.health+"/metrics", "")
 	for line := range strings.Lines(metrics) {
 		if value, ok := strings.CutPrefix(line, "go_memstats_heap_inuse_bytes "); ok {
-			bytes, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			held, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
 			require.NoError(t, err)
-			return bytes
+			return held
 		}
 	}
 	require.FailNow(t, "no heap in /metrics")
@@ -210,6 +213,7 @@ const schemathesis = "schemathesis==4.32.5"
 
 // testSchemathesis lets a stranger read the description and try to catch the API doing something else.
 func testSchemathesis(t *testing.T, s served) {
+	t.Helper()
 	probe := exec.CommandContext(t.Context(), "python3", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", t.TempDir(), "certifi")
 	if out, err := probe.CombinedOutput(); err != nil {
 		t.Skipf("SKIPPED, the API is not tried by schemathesis, because PyPI cannot be reached: %v\n%s", err, out)
@@ -225,7 +229,8 @@ func testSchemathesis(t *testing.T, s served) {
 	command := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "schemathesis"), "--config-file", config, "run",
 		s.url+"/openapi.json", "--header", "Authorization: Bearer "+key,
 		"--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance,ignored_auth",
-		"--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--max-time", "20", "--workers", "2", "--request-timeout", "10",
+		"--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--seed", "1", "--max-time", "20", "--workers", "2",
+		"--request-timeout", "10",
 		"--generation-database", "none", "--no-color")
 	command.Dir = t.TempDir()
 	command.Env = append(os.Environ(), "SCHEMATHESIS_HOOKS="+hooks)
@@ -247,7 +252,8 @@ func schemathesisVenv(t *testing.T) string {
 	}
 	require.NoError(t, os.MkdirAll(filepath.Dir(venv), 0o755))
 	python(t, nil, "-m", "venv", "--clear", venv)
-	install := exec.CommandContext(t.Context(), filepath.Join(venv, "bin", "pip"), "install", "--quiet", "--disable-pip-version-check", schemathesis)
+	pip := filepath.Join(venv, "bin", "pip")
+	install := exec.CommandContext(t.Context(), pip, "install", "--quiet", "--disable-pip-version-check", schemathesis)
 	out, err := install.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	require.NoError(t, os.WriteFile(filepath.Join(venv, "complete"), nil, 0o600))

@@ -20,13 +20,13 @@ type apiDocument struct {
 type apiOperation struct {
 	method, path string
 
-	ID         string         `json:"operationId"`
+	ID         string         `json:"operationId"` //nolint:tagliatelle // OpenAPI's name
 	Parameters []apiParameter `json:"parameters"`
 	Body       struct {
 		Content map[string]struct {
 			Example json.RawMessage `json:"example"`
 		} `json:"content"`
-	} `json:"requestBody"`
+	} `json:"requestBody"` //nolint:tagliatelle // OpenAPI's name
 	Responses map[string]any   `json:"responses"`
 	Security  []map[string]any `json:"security"`
 }
@@ -131,17 +131,29 @@ func theAPI(t *testing.T) served {
 func TestTheAPI(t *testing.T) {
 	t.Parallel()
 	s := theAPI(t)
-	t.Run("keeps to the ledger and the owners of a key", func(t *testing.T) { testForeignKeys(t, s) })
-	t.Run("bears hostile input", func(t *testing.T) { testHostileInput(t, s) })
-	t.Run("does what it says", func(t *testing.T) { testSchemathesis(t, s) })
-	for line := range strings.Lines(s.stderr.String()) {
-		require.NotContains(t, line, `"level":"ERROR"`)
-	}
+	t.Cleanup(func() {
+		for line := range strings.Lines(s.stderr.String()) {
+			require.NotContains(t, line, `"level":"ERROR"`)
+		}
+	})
+	t.Run("keeps to the ledger and the owners of a key", func(t *testing.T) {
+		t.Parallel()
+		testForeignKeys(t, s)
+	})
+	t.Run("bears hostile input", func(t *testing.T) {
+		t.Parallel()
+		testHostileInput(t, s)
+	})
+	t.Run("does what it says", func(t *testing.T) {
+		t.Parallel()
+		testSchemathesis(t, s)
+	})
 }
 
 // testForeignKeys holds every route, those to come as well, to one rule: with a key of another ledger, or one that is confined to other
 // merchants and sites, what is there is answered as what is not.
 func testForeignKeys(t *testing.T, s served) {
+	t.Helper()
 	own := s.books.key(t, "--scope", "all")
 	foreign := s.books.key(t, "--scope", "all", "--ledger", "elsewhere")
 	empty := s.books.key(t, "--scope", "all", "--ledger", "empty")
