@@ -21,12 +21,12 @@ func manyReceipts(b *testing.B) *books {
 	b.Helper()
 	url := stacktest.LargePostgres(b).URL()
 	require.NoError(b, migrate(b.Context(), url))
-	made := newBooks(b, url, nil)
+	made := newBooks(b, url, nil, nil, ofReceipts, ofBalances)
 	position := made.publish(b, posted("x", "acme", noon()))
 	require.Equal(b, http.StatusOK, made.get(b, "main", "/v1/receipts/rcpt-x?after="+position).status)
 	_, err := made.pool.Exec(b.Context(), `INSERT INTO receipts.payments (started_at, posted_at, updated_at, receipt_updated_at,
-			generation, version, state, ledger, payment_id, merchant_id, user_id, provider, payment_type, asset_code, amount, fee, refunded, disputed, receipt_id,
-			transaction_id, facts, lines)
+			generation, version, state, ledger, payment_id, merchant_id, user_id, provider, payment_type,
+			asset_code, amount, fee, refunded, disputed, receipt_id, transaction_id, facts, lines)
 		SELECT started_at, posted_at, updated_at, receipt_updated_at, generation, version, state, ledger, 'pay-' || n, merchant_id,
 			'user-' || n % 1000, provider, payment_type, asset_code, amount, fee, refunded, disputed, 'rcpt-' || n, 'txn-' || n, facts, lines
 		FROM receipts.payments, generate_series(0, $1 - 1) n WHERE payment_id = 'pay-x'`, million)

@@ -71,8 +71,8 @@ func open(t testing.TB, url string) *pgxpool.Pool {
 	return pool
 }
 
-// newBooks runs the projections of Postgres over an empty log, those with a ClickHouse too where there is one.
-func newBooks(t testing.TB, url string, warehouse driver.Conn, replicas ...string) *books {
+// newBooks runs these projections over an empty log, the revenue too where there is a ClickHouse.
+func newBooks(t testing.TB, url string, warehouse driver.Conn, replicas []string, only ...projection) *books {
 	t.Helper()
 	b := &books{pool: open(t, url), log: eventlog.Config{Brokers: stacktest.Kafka(t)}}
 	admin, err := eventlog.NewAdmin(b.log)
@@ -83,8 +83,10 @@ func newBooks(t testing.TB, url string, warehouse driver.Conn, replicas ...strin
 	b.writer, err = eventlog.NewWriter(b.log)
 	require.NoError(t, err)
 	t.Cleanup(b.writer.Close)
-	for _, projection := range folds(b.pool) {
-		b.project(t, postgres.NewStore(b.pool, projection, postgres.Options{}))
+	for _, fold := range folds(b.pool) {
+		if slices.ContainsFunc(only, func(p projection) bool { return p.name == fold.Definition().Name }) {
+			b.project(t, postgres.NewStore(b.pool, fold, postgres.Options{}))
+		}
 	}
 	if warehouse != nil {
 		_, err := clickhouse.Migrate(t.Context(), b.pool, warehouse, []clickhouse.Projection{revenue.New()})

@@ -22,7 +22,7 @@ import (
 
 func TestPaymentsAndReceivers(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofReceipts, ofReceivers)
 	dash := func(duffs string) *eventsv1.Money {
 		return &eventsv1.Money{Value: duffs, AssetCode: "DASH", AssetScale: new(uint32(8))}
 	}
@@ -63,7 +63,7 @@ func TestPaymentsAndReceivers(t *testing.T) {
 
 func TestBalances(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofBalances)
 	const payable = "/v1/balances/merchant:acme:payable"
 	at := b.publish(t, posted("1", "acme", noon()), posted("2", "bolt", noon()), in("other", posted("3", "acme", noon())))
 	first := b.get(t, "acme", payable+"?after="+at)
@@ -111,7 +111,7 @@ func TestBalances(t *testing.T) {
 
 func TestStatementPages(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofBalances)
 	const entries = 21
 	events := make([]*ledger.Event, 0, entries)
 	for i := range entries {
@@ -151,7 +151,7 @@ func TestStatementPages(t *testing.T) {
 
 func TestQuarantine(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofQuarantine)
 	client, err := kgo.NewClient(kgo.SeedBrokers(b.log.Brokers...))
 	require.NoError(t, err)
 	defer client.Close()
@@ -193,7 +193,7 @@ func TestRevenue(t *testing.T) {
 	conn, err := clickhouse.Open(t.Context(), stacktest.ClickHouse(t))
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, conn.Close()) })
-	b := newBooks(t, migrated(t), conn)
+	b := newBooks(t, migrated(t), conn, nil)
 	after := "&after=" + b.publish(t, posted("1", "acme", noon()), posted("2", "bolt", noon().Add(11*time.Hour+30*time.Minute)),
 		refunded("1", "acme", noon().AddDate(0, 1, 0), 2000), in("other", posted("3", "acme", noon())),
 		event(noon(), &eventsv1.MonetizationReceived{
@@ -235,7 +235,7 @@ func TestRevenue(t *testing.T) {
 // Many wait for what nobody has projected yet: all are told, and none costs a query of its own.
 func TestWaitingForPositions(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofReceipts)
 	at := b.publish(t, posted("1", "acme", noon()))
 	require.Equal(t, http.StatusOK, b.get(t, "main", "/v1/receipts/rcpt-1?after="+at).status)
 

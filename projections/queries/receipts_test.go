@@ -16,7 +16,7 @@ import (
 
 func TestReceipt(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofReceipts)
 	at := b.publish(t, posted("1", "acme", noon()), posted("2", "bolt", noon()), in("other", posted("3", "acme", noon())))
 
 	first := b.get(t, "main", "/v1/receipts/rcpt-1?after="+at)
@@ -54,7 +54,7 @@ func TestReceipt(t *testing.T) {
 // Whoever does not own a receipt is answered as where there is none.
 func TestReceiptsOfOthers(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofReceipts)
 	at := b.publish(t, posted("1", "acme", noon()), posted("2", "bolt", noon()), in("other", posted("3", "acme", noon())))
 	for as, seen := range map[string][]bool{"main": {true, true, false}, "acme": {true, false, false}, "other": {false, false, true}} {
 		for i, may := range seen {
@@ -84,7 +84,7 @@ func TestReceiptsOfOthers(t *testing.T) {
 // A refund is seen within a second of being projected, by those who do not say what they wait for.
 func TestRefundsShow(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofReceipts)
 	at := b.publish(t, posted("1", "acme", noon()))
 	require.Equal(t, http.StatusOK, b.get(t, "main", "/v1/receipts/rcpt-1?after="+at).status)
 	for n := range int32(5) {
@@ -109,7 +109,7 @@ func must[T any](value T, err error) T {
 // Pages are complete and without doubles, whatever is added while they are read.
 func TestReceiptPages(t *testing.T) {
 	t.Parallel()
-	b := newBooks(t, migrated(t), nil)
+	b := newBooks(t, migrated(t), nil, nil, ofReceipts)
 	const receipts = 25
 	events := make([]*ledger.Event, 0, receipts)
 	for i := range receipts {

@@ -27,7 +27,7 @@ func replicated(t *testing.T) (b *books, primary *devstack.Postgres, standbys [2
 		standbys[i] = stacktest.Standby(t, primary)
 		urls = append(urls, standbys[i].URL())
 	}
-	return newBooks(t, primary.URL(), nil, urls...), primary, standbys
+	return newBooks(t, primary.URL(), nil, urls, ofReceipts, ofBalances), primary, standbys
 }
 
 // readFrom is how many of a few reads went where.
