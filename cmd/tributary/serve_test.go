@@ -142,3 +142,20 @@ func TestARevokedKeyIsRefusedWithinSeconds(t *testing.T) {
 	require.Equal(t, exitUsage, b.run(t, "keys", "create").code)
 	require.Equal(t, exitUsage, b.run(t, "keys", "create", "--scope", "everything").code)
 }
+
+func TestServeRefusesSettingsThatCannotBeMeant(t *testing.T) {
+	t.Parallel()
+	b := booksAt([]string{"127.0.0.1:1"}, "postgres://nobody@127.0.0.1:1/none") // nothing is dialled
+	for flag, words := range map[string]string{
+		"--oidc-issuer=https://login.example":     "oidc.audience",
+		"--http-cors-origins=https://a.example/x": "no origin",
+		"--http-rate=many":                        "whole number",
+		"--http-max-connections=0":                "whole number",
+		"--http-cert-file=/no/such.pem":           "/no/such.pem",
+		"--http-addr=127.0.0.1:99999":             "--http-addr",
+	} {
+		got := b.run(t, "serve", "--http-addr=127.0.0.1:0", "--metrics-addr=127.0.0.1:0", flag)
+		require.Equal(t, exitUsage, got.code, "%s: %s", flag, got.stderr)
+		require.Contains(t, got.stderr, words, flag)
+	}
+}
