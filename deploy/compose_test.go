@@ -234,7 +234,8 @@ func testContainers(t *testing.T, i image) {
 	for _, name := range regexp.MustCompile(`names: \[(.*)\]`).FindStringSubmatch(config)[1:] {
 		watched = strings.Split(name, ", ")
 	}
-	require.ElementsMatch(t, running, watched, "Prometheus watches others than run")
+	require.Equal(t, []string{"serve"}, []string(project.Services["gateway"].Command))
+	require.ElementsMatch(t, append(running, "gateway"), watched, "Prometheus watches others than run")
 	_, port, _ := strings.Cut(*project.Services["balances"].Environment["TRIBUTARY_METRICS_ADDR"], ":")
 	require.Contains(t, config, "port: "+port+"\n")
 }
