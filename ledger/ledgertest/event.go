@@ -132,6 +132,8 @@ func (d *drawer) child(m protoreflect.Message, rule *eventsv1.Rule) {
 // agree makes the fields agree that have rules in common.
 func (d *drawer) agree(data ledger.Data) {
 	switch e := data.(type) {
+	case *eventsv1.PaymentStarted:
+		d.part(e.GetAmount(), e.GetFee())
 	case *eventsv1.PaymentPosted:
 		d.part(e.GetAmount(), e.GetFee())
 	case *eventsv1.PaymentRefunded:
