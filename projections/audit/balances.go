@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"math/big"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -78,8 +77,6 @@ type balances struct {
 	// conflicts hold those that were met against the list; spilled has them all.
 	conflicts *rowset
 	spilled   *spill.Sorter
-	// noted holds the further copies that were met against their table.
-	noted *noted
 
 	// expected are entries by event and number, accounts by ledger, account and asset, enteredAgain their totals by the table of
 	// entries, listed conflicts by position: those that are compared one by one.
@@ -91,7 +88,7 @@ type balances struct {
 
 func newBalances(a *Auditor, e *examination) model {
 	e.ids = newIdentities(a.seed)
-	e.found.expect(checkProgress, checkPast, checkIdentities, checkEntries, checkBalances, checkSums, checkEqual, checkConflicts, checkCopies)
+	e.found.expect(checkProgress, checkPast, checkIdentities, checkEntries, checkBalances, checkSums, checkEqual, checkConflicts)
 	b := &balances{
 		Auditor: a, examination: e, words: words{}, digester: digester{seed: a.seed},
 		entries: newRowset(e.found.check(checkEntries), a.seed, entriesTable()),
@@ -99,19 +96,13 @@ func newBalances(a *Auditor, e *examination) model {
 		expected: map[string]*entryRow{}, accounts: map[string]*account{}, enteredAgain: map[string]*sums{},
 		listed: map[string]*conflictRow{}, spilled: spill.New(a.memory.Dir, a.memory.Bytes/conflictsShare),
 	}
-	b.noted = a.newNoted(e, table{
-		name: "balances.copies", keys: texts("event_id", "topic", "partition", "kafka_offset"), values: texts("recorded_at"),
-		where: "generation = $1", arguments: []any{e.generation},
-	}, timestamp)
 	b.conflicts = newRowset(e.found.check(checkConflicts), a.seed, b.conflictsTable())
 	return b
 }
 
 func (b *balances) wants(record *eventlog.Record) bool { return record.Event != nil }
 
-func (b *balances) close() error { return errors.Join(b.spilled.Close(), b.noted.close()) }
-
-func (b *balances) copy(o *other) error { return b.noted.copy(o) }
+func (b *balances) close() error { return b.spilled.Close() }
 
 func (b *balances) fold(record *eventlog.Record) error {
 	bucket := b.bucketOf(record.Event.ID)
@@ -155,9 +146,6 @@ func (b *balances) tally(ctx context.Context, s *snapshot) error {
 	if err := b.tallyAccounts(ctx, s); err != nil {
 		return err
 	}
-	if err := b.noted.read(ctx, s); err != nil {
-		return err
-	}
 	return b.conflicts.read(ctx, s)
 }
 
@@ -167,8 +155,8 @@ func (b *balances) suspect() bool {
 	b.examination.found.check(checkBalances).more(more)
 	b.heldEntered, more = b.entered.suspects()
 	b.examination.found.check(checkSums).more(more)
-	entries, conflicts, noted := b.entries.suspect(), b.conflicts.suspect(), b.noted.suspect()
-	return entries || conflicts || noted || len(b.heldTotals) > 0 || len(b.heldEntered) > 0
+	entries, conflicts := b.entries.suspect(), b.conflicts.suspect()
+	return entries || conflicts || len(b.heldTotals) > 0 || len(b.heldEntered) > 0
 }
 
 func (b *balances) detail(ctx context.Context, s *snapshot) error {
@@ -179,9 +167,6 @@ func (b *balances) detail(ctx context.Context, s *snapshot) error {
 		return err
 	}
 	if err := b.listConflicts(); err != nil {
-		return err
-	}
-	if err := b.noted.detail(ctx, s); err != nil {
 		return err
 	}
 	return b.conflicts.detail(ctx, s, rowsOf(b.listed))

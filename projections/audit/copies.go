@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -15,9 +14,8 @@ import (
 type other struct {
 	identity
 
-	kind     ledger.Type
-	ledger   string
-	recorded time.Time
+	kind   ledger.Type
+	ledger string
 }
 
 // othersAtOnce is how many are looked up together.
@@ -57,9 +55,7 @@ func (e *examination) resolve(ctx context.Context, s *snapshot) ([]eventlog.Posi
 				counting = append(counting, o.at)
 			}
 		case row.hash == o.hash:
-			if err := e.duplicate(o, &row); err != nil {
-				return nil, err
-			}
+			e.duplicate(o, &row)
 		default:
 			if err := e.conflict(o, &row); err != nil {
 				return nil, err
@@ -70,15 +66,11 @@ func (e *examination) resolve(ctx context.Context, s *snapshot) ([]eventlog.Posi
 }
 
 // duplicate counts a further copy. It counts as in when the one that counts is: so that must be in, though its offsets are not yet.
-func (e *examination) duplicate(o *other, row *identity) error {
+func (e *examination) duplicate(o *other, row *identity) {
 	e.duplicates++
 	if e.claims && row.at.Offset >= e.next[row.at.TopicPartition()] && o.at.Offset < e.progress[o.at.TopicPartition()].visible {
 		e.ids.due.add(row.at)
 	}
-	if keeper, ok := e.model.(copyKeeper); ok {
-		return keeper.copy(o)
-	}
-	return nil
 }
 
 // conflict notes an event whose id is taken by another content.
@@ -90,9 +82,6 @@ func (e *examination) conflict(o *other, row *identity) error {
 	}
 	return nil
 }
-
-// copyKeeper is a model that has a table of further copies.
-type copyKeeper interface{ copy(o *other) error }
 
 // conflictKeeper is a model that has a table of conflicts.
 type conflictKeeper interface{ conflict(c *conflict) error }

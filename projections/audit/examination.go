@@ -91,7 +91,7 @@ func (e *examination) take(record *eventlog.Record, at eventlog.Position, hash c
 	row := identity{record.Event.ID, hash, at}
 	if !e.ids.counts.has(at) {
 		e.ids.others = append(e.ids.others, other{
-			row, ledger.Type(strings.Clone(string(record.Event.Type))), strings.Clone(record.Event.Ledger), record.RecordedAt,
+			row, ledger.Type(strings.Clone(string(record.Event.Type))), strings.Clone(record.Event.Ledger),
 		})
 		return nil
 	}

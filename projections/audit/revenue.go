@@ -35,7 +35,6 @@ type revenue struct {
 	rules       map[ledger.Type]revenueRule
 	digester    digester
 	rows        *rowset
-	noted       *noted
 	// sums hold the takings of each quarter of an hour, by what the aggregate groups by.
 	sums  *sumsTally
 	posts map[string]*post // By ledger, site and post.
@@ -57,21 +56,15 @@ func newRevenue(a *Auditor, e *examination) model {
 	e.ids, e.claims = newIdentities(a.seed), true
 	e.aside = func(record *eventlog.Record) bool { return record.Event.Type == ledger.TypePostPublished }
 	e.found.expect(checkProgress, checkIdentities, checkRevenueRows, checkAhead, checkQuarters, checkExtents, checkAggregates,
-		checkTitles, checkCopies, checkLiveViews)
+		checkTitles, checkLiveViews)
 	r.rows = newRowset(e.found.check(checkRevenueRows), a.seed, table{
 		name: r.table(), keys: revenueKeys(), values: revenueValues(),
 		trace: func(key string) string { return "event " + key[strings.LastIndex(key, separator)+1:] },
 	})
-	r.noted = a.newNoted(e, table{
-		name: fmt.Sprintf("%s.copies_g%d", revenueName, e.generation), modifier: "FINAL",
-		keys: warehouseTexts("event_id", "topic", "partition", "kafka_offset"), values: warehouseTimes("recorded_at"),
-	}, warehouseMicros)
 	return r
 }
 
-func (r *revenue) close() error { return r.noted.close() }
-
-func (r *revenue) copy(o *other) error { return r.noted.copy(o) }
+func (r *revenue) close() error { return nil }
 
 func (r *revenue) wants(record *eventlog.Record) bool {
 	if record.Event == nil {
@@ -133,7 +126,7 @@ func (r *revenue) table() string {
 
 func (r *revenue) tally(ctx context.Context, _ *snapshot) error {
 	for _, part := range []func(context.Context) error{
-		r.tallyRows, r.compareParts, r.tallyQuarters, r.compareExtents, r.comparePosts, r.tallyCopies, r.compareViews,
+		r.tallyRows, r.compareParts, r.tallyQuarters, r.compareExtents, r.comparePosts, r.compareViews,
 	} {
 		if err := part(ctx); err != nil {
 			return err
@@ -146,24 +139,14 @@ func (r *revenue) suspect() bool {
 	var more int64
 	r.heldSums, more = r.sums.suspects()
 	r.examination.found.check(checkQuarters).more(more)
-	rows, noted := r.rows.suspect(), r.noted.suspect()
-	return rows || noted || len(r.heldSums) > 0
+	return r.rows.suspect() || len(r.heldSums) > 0
 }
 
 func (r *revenue) detail(ctx context.Context, _ *snapshot) error {
 	if err := r.detailRows(ctx); err != nil {
 		return err
 	}
-	if err := r.noted.detail(ctx, r.warehouse); err != nil {
-		return err
-	}
 	return r.detailQuarters(ctx)
-}
-
-// tallyCopies adds up the table of further copies, but for those of records that are ahead of the offsets.
-func (r *revenue) tallyCopies(ctx context.Context) error {
-	r.noted.where = r.in()
-	return r.noted.read(ctx, r.warehouse)
 }
 
 // in is the condition for rows that are in by the offsets in Postgres. Rows are put in before these move, so there may be more.
