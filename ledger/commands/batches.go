@@ -233,15 +233,14 @@ func (b *Batch) events(caller *web.Principal, ids identity) (events []*ledger.Ev
 				PluginId: b.PluginID, PostId: t.PostID, Title: t.PostTitle,
 			}))
 		}
-		events = append(events, event(caller, ids.id(fmt.Sprintf("transaction %d", i)), at, &eventsv1.MonetizationReceived{
+		received := event(caller, ids.id(fmt.Sprintf("transaction %d", i)), at, &eventsv1.MonetizationReceived{
 			PluginId: b.PluginID, PaymentPointer: b.PaymentPointer, PostId: t.PostID, SessionId: t.SessionID,
 			Amount: b.money(value),
-		}))
-		for _, e := range events[len(events)-1:] {
-			if invalid := ledger.Validate(e); invalid != nil {
-				return nil, nil, b.refuse(invalid, path)
-			}
+		})
+		if invalid := ledger.Validate(received); invalid != nil {
+			return nil, nil, b.refuse(invalid, path)
 		}
+		events = append(events, received)
 	}
 	return events, total, b.checkTotal(total)
 }

@@ -62,10 +62,7 @@ func agree(
 	torn := TornError{Projection: g.Database, Table: g.Table(projection.Rows().Name)}
 	ahead := map[eventlog.TopicPartition]int64{}
 	for p, below := range counted {
-		in, some := rows[p]
-		if !some {
-			in.top = -1
-		}
+		in := insideOf(rows, p)
 		if !in.fits(below.Next, below.Accepted) {
 			torn.Found = in.found(p, below.Next, below.Accepted)
 			return &torn
@@ -81,6 +78,14 @@ func agree(
 
 // inside is what a table has of a partition: the highest offset, and how many rows.
 type inside struct{ top, count int64 }
+
+// insideOf is what is in of a partition, of which there may be nothing.
+func insideOf(all map[eventlog.TopicPartition]inside, p eventlog.TopicPartition) inside {
+	if in, some := all[p]; some {
+		return in
+	}
+	return inside{top: -1}
+}
 
 // fits tells whether that is all that was accepted below an offset, if nothing past it is in. More may be in past that
 // offset, from an owner that died before it moved the offset.

@@ -117,18 +117,14 @@ func (s *Store) killInserts(ctx context.Context, g Generation, holds map[eventlo
 // readPositions reads what is in, from an aggregate that each part carries, or from the rows where that is doubted. An aggregate that
 // says otherwise than the rows is made anew: nobody else changes what is in.
 func (s *Store) readPositions(ctx context.Context, g Generation, holds map[eventlog.TopicPartition]*hold) error {
-	for _, h := range holds {
-		h.top, h.count = -1, 0
-	}
 	table := g.Table(s.projection.Rows().Name)
 	all, broken, err := positions(ctx, s.conn, table)
 	if err == nil && broken != nil {
 		s.mend(ctx, table, broken.Error())
 	}
 	for p, h := range holds {
-		if in, some := all[p]; some {
-			h.top, h.count = in.top, in.count
-		}
+		in := insideOf(all, p)
+		h.top, h.count = in.top, in.count
 	}
 	if err != nil || !slices.ContainsFunc(slices.Collect(maps.Values(holds)), func(h *hold) bool { return h.doubted }) {
 		return err
@@ -137,16 +133,17 @@ func (s *Store) readPositions(ctx context.Context, g Generation, holds map[event
 	if err != nil {
 		return err
 	}
+	differs := ""
 	for p, h := range holds {
-		in, some := rows[p]
-		if !some {
-			in.top = -1
-		}
+		in := insideOf(rows, p)
 		if counted := (inside{h.top, h.count}); counted != in {
-			s.mend(ctx, table, fmt.Sprintf("it counts %d rows of %s up to offset %d, and there are %d up to %d",
-				counted.count, p, counted.top, in.count, in.top))
+			differs = fmt.Sprintf("it counts %d rows of %s up to offset %d, and there are %d up to %d",
+				counted.count, p, counted.top, in.count, in.top)
 		}
 		h.top, h.count = in.top, in.count
+	}
+	if differs != "" {
+		s.mend(ctx, table, differs) // of all partitions at once
 	}
 	return nil
 }
