@@ -26,6 +26,8 @@ type world struct {
 	step projections.Step
 	// goal tells the garbage collector how much memory the program should take, in bytes; nil where others share its memory.
 	goal func(bytes int64)
+	// garbage tells it how much garbage there may be, in percent of what is in use; nil where others share its memory.
+	garbage func(percent int)
 }
 
 // app is one run of the program.
@@ -175,6 +177,16 @@ func (a *app) logger(level slog.Level) *slog.Logger {
 func (a *app) aim(bytes int64) {
 	if limit, _ := lookup(a.environ, "GOMEMLIMIT"); limit == "" && a.goal != nil {
 		a.goal(bytes)
+	}
+}
+
+// lavish lets garbage lie until the program takes so many bytes, unless GOGC says otherwise: collecting it is a good part of what
+// small requests cost.
+func (a *app) lavish(bytes int64) {
+	const percent = 400
+	if said, _ := lookup(a.environ, "GOGC"); said == "" && a.garbage != nil {
+		a.garbage(percent)
+		a.aim(bytes)
 	}
 }
 

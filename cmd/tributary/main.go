@@ -25,6 +25,7 @@ func interruptible() int {
 	context.AfterFunc(ctx, stop)
 	return run(ctx, world{
 		name: os.Args[0], args: os.Args[1:], stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(),
-		goal: func(bytes int64) { debug.SetMemoryLimit(bytes) },
+		goal:    func(bytes int64) { debug.SetMemoryLimit(bytes) },
+		garbage: func(percent int) { debug.SetGCPercent(percent) },
 	})
 }

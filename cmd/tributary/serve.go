@@ -30,7 +30,11 @@ The API is described at /openapi.json, and for people at /docs. /livez and /read
 }
 
 func (a *app) serve(ctx context.Context) error {
-	const complainEvery = 10 * time.Second
+	const (
+		complainEvery = 10 * time.Second
+		memoryBytes   = 768 << 20 // twice what it keeps when its caches are full
+	)
+	a.lavish(memoryBytes)
 	logger := quietly(a.logger(slog.LevelInfo), complainEvery)
 	gateway, err := a.newGateway(ctx, logger)
 	if err != nil {

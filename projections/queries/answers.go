@@ -22,7 +22,7 @@ import (
 
 const (
 	// freshFor is how old an answer may be that is given again without a look at the tables.
-	freshFor = 250 * time.Millisecond
+	freshFor = 400 * time.Millisecond
 	// cacheBytes bounds the answers that are kept, of each kind.
 	cacheBytes = 128 << 20
 	// entryBytes is about what an entry takes beside its texts.

@@ -7,5 +7,5 @@
 // position are told by it. A read that fails on one store is asked of another.
 //
 // What names no position is at most a second old: a standby that reads go to shows what the primary showed half a second before,
-// and what is kept is given again for a quarter of one, or for as long as nothing is committed.
+// and what is kept is given again for two fifths of one, or for as long as nothing is committed.
 package queries
