@@ -32,6 +32,8 @@ TEST_TIMEOUT ?= 40m
 # The race detector is C: without a compiler the tests run all the same, and say so.
 RACE := $(if $(shell command -v "$$(go env CC 2>/dev/null)" 2>/dev/null),-race)
 
+BENCH_OF ?=
+BENCH_ARGS ?=
 BENCH ?= .
 FUZZTIME ?= 10s
 export TRIBUTARY_CHAOS_KILLS ?=
@@ -87,7 +89,12 @@ test: need-go need-node ## Run every test, from a fresh clone, with the race det
 lint: lint-go lint-schemas lint-generated lint-vulnerabilities ## Run every linter: Go, schemas, generated code, known vulnerabilities
 
 .PHONY: bench
-bench: need-go need-node ## Run the benchmarks (BENCH=regexp)
+bench: need-go need-node ## Measure floors and product side by side (BENCH_OF=regexp, BENCH_ARGS='--repeat 3'; "--list" lists)
+	@CGO_ENABLED=0 go build -trimpath -o bin/bench ./cmd/bench
+	@exec bin/bench $(if $(BENCH_OF),--of '$(BENCH_OF)') $(BENCH_ARGS)
+
+.PHONY: microbench
+microbench: need-go need-node ## Run the packages' own benchmarks (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
 
 .PHONY: chaos
