@@ -172,6 +172,7 @@ var errDone = &Refusal{}
 // intend puts an intent into the log and returns the payment as the log then has it. What is refused already leaves nothing in the log;
 // what came before it unseen decides by its place there. A repeat of an intent is the intent.
 func (e *Engine) intend(ctx context.Context, event *ledger.Event, may func(*Payment) *Refusal) (*Payment, error) {
+	asked := proto.Clone(event.Data) // may fills in what was left to it
 	p, err := e.load(ctx, event.Ledger, event.Subject, eventlog.Position{})
 	if err != nil {
 		return nil, err
@@ -192,7 +193,7 @@ func (e *Engine) intend(ctx context.Context, event *ledger.Event, may func(*Paym
 	if !found {
 		return nil, fmt.Errorf("the log does not show event %s of payment %s yet", event.ID, p.ID)
 	}
-	if refused := sameIntent(event, kept.Event); refused != nil {
+	if refused := sameIntent(asked, kept.Event.Data); refused != nil {
 		return nil, refused
 	}
 	if refused := p.refused[event.ID]; refused != nil {
@@ -202,8 +203,8 @@ func (e *Engine) intend(ctx context.Context, event *ledger.Event, may func(*Paym
 }
 
 // sameIntent refuses a request that came before and said something else. What the gateway fills in may differ.
-func sameIntent(asked, kept *ledger.Event) *Refusal {
-	a, b := proto.Clone(asked.Data), proto.Clone(kept.Data)
+func sameIntent(asked, kept proto.Message) *Refusal {
+	a, b := proto.Clone(asked), proto.Clone(kept)
 	for _, data := range []proto.Message{a, b} {
 		switch d := data.(type) {
 		case *eventsv1.PaymentStarted:

@@ -274,3 +274,35 @@ func TestWhatIsRefused(t *testing.T) {
 	code(401, "unauthenticated", gateway+"/v1/providers/sandbox/webhooks", "main", "", `{}`)
 	code(404, "not_found", gateway+"/v1/providers/nobody/webhooks", "main", "", `{}`)
 }
+
+// A refund of all that is left goes through two gateways at once, and meanwhile something else is refunded, so that each finds another rest.
+// One of them counts, and the other gateway answers with that one.
+func TestARefundOfAllThatIsLeftThroughTwoGatewaysAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	found, goOn := make(chan struct{}), make(chan struct{})
+	slow := w.serve(t, w.engine(func(_ context.Context, next string) error {
+		if next == "append tributary.payment.refund_requested.v1" {
+			close(found)
+			<-goOn
+		}
+		return nil
+	}))
+	quick := w.gateway(t, 0)
+	posted(t, quick, "p", "10000")
+	const path = "/v1/payments/p/refunds"
+	var late answer
+	var all errgroup.Group
+	all.Go(func() (err error) {
+		late, err = try(t.Context(), slow+path, "main", "rest", `{}`)
+		return err
+	})
+	<-found
+	call(t, quick+path, "main", "part", `{"amount":`+euros("4000")+`}`).requireStatus(t, http.StatusCreated)
+	rest := call(t, quick+path, "main", "rest", `{}`).requireStatus(t, http.StatusCreated)
+	require.Equal(t, "6000", rest.body["amount"].(map[string]any)["value"])
+	close(goOn)
+	require.NoError(t, all.Wait())
+	late.requireStatus(t, http.StatusCreated)
+	require.Equal(t, rest.body, late.body)
+}

@@ -130,12 +130,17 @@ var errKilled = errors.New("killed")
 func (w *world) gateway(t *testing.T, killed int64) string {
 	t.Helper()
 	var steps atomic.Int64
-	engine := w.engine(func(context.Context, string) error {
+	return w.serve(t, w.engine(func(context.Context, string) error {
 		if n := steps.Add(1); killed > 0 && n >= killed {
 			return errKilled
 		}
 		return nil
-	})
+	}))
+}
+
+// serve serves the payments' calls by an engine.
+func (w *world) serve(t *testing.T, engine *payments.Engine) string {
+	t.Helper()
 	mux := http.NewServeMux()
 	api := web.NewAPI(mux, web.APIConfig{Version: "test", Authenticate: func(_ context.Context, token string) (*web.Principal, error) {
 		books, owner, confined := strings.Cut(token, ":")

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -29,11 +30,13 @@ func (c *chaos) startActors() {
 	c.Helper()
 	c.readers = c.startReaders()
 	for n := range projectorCopies {
-		one := &copyOf{c: c, number: n + 1}
+		one := &copyOf{c: c, name: fmt.Sprintf("projectors %d", n+1), args: []string{"project"}}
 		require.NoError(c, one.start())
 		c.copies = append(c.copies, one)
 		c.actors.Go(one.watch)
 	}
+	c.startGateways()
+	c.shop = c.startShop()
 	c.writers = c.startWriters()
 	for range publisherCopies {
 		one := &publisher{c: c, events: c.simulation(), random: c.chance()}
@@ -85,10 +88,11 @@ func (c *chaos) settle() {
 		c.replays.finish()
 		c.recovered()
 	}
-	for _, one := range c.copies {
+	c.shop.finish()
+	for _, one := range slices.Concat(c.gateways, []*copyOf{c.sandbox}, c.copies) {
 		one.mu.Lock()
 		require.NoError(c, one.p.stop())
-		require.Zerof(c, one.p.code(), "projectors that are told to stop end in order:\n%s", one.p.tail())
+		require.Zerof(c, one.p.code(), "%s, told to stop, ends in order:\n%s", one.name, one.p.tail())
 		one.mu.Unlock()
 	}
 	c.enough.ring()
@@ -103,8 +107,11 @@ func (c *chaos) settle() {
 
 // tellAll logs what all processes said last.
 func (c *chaos) tellAll() {
-	for _, one := range c.copies {
-		c.Logf("projectors %d, running: %v\n%s", one.number, one.p.running(), one.p.tail())
+	for _, one := range slices.Concat(c.gateways, []*copyOf{c.sandbox}, c.copies) {
+		if one == nil || one.p == nil {
+			continue // it was not started yet
+		}
+		c.Logf("%s, running: %v\n%s", one.name, one.p.running(), one.p.tail())
 	}
 	c.Logf("servers said:\n%s", c.stack.crashes.told())
 	c.tellClickHouse()
@@ -130,21 +137,26 @@ func (c *chaos) anyAway(since time.Time) bool {
 		connectionsOf(ofPostgres), connectionsOf(ofClickHouse), connectionsOf(ofKafka))
 }
 
-// copyOf is a place for projectors, as an orchestrator has it: what ends because a server cannot be reached is started again.
+// copyOf is a place for a process, as an orchestrator has it: what ends because a server cannot be reached is started again.
 type copyOf struct {
-	c      *chaos
-	number int
+	c     *chaos
+	name  string
+	args  []string
+	front *front // of one that serves
 
 	mu sync.Mutex // held while it is harmed
 	p  *process
 }
 
 func (o *copyOf) start() (err error) {
-	o.p, err = o.c.start("project")
+	o.p, err = o.c.start(o.args...)
+	if err == nil && o.front != nil {
+		err = o.front.open(o.c.Context(), o.p)
+	}
 	return err
 }
 
-// watch tells of projectors that end by themselves.
+// watch tells of a process that ends by itself.
 func (o *copyOf) watch() {
 	for pause(o.c.Context(), 20*time.Millisecond) && !o.c.enough.heard() && !o.c.Failed() {
 		o.look()
@@ -158,12 +170,12 @@ func (o *copyOf) look() {
 		return
 	}
 	if !o.c.excused(o.p) {
-		o.c.Errorf("projectors %d ended by themselves, with %d:\n%s", o.number, o.p.code(), o.p.tail())
+		o.c.Errorf("%s ended without being told to, with %d:\n%s", o.name, o.p.code(), o.p.tail())
 		return
 	}
-	o.c.report.note("projectors started while a server was away, which ended with 3 and were started again")
+	o.c.report.note("processes started while a server was away, which ended with 3 and were started again")
 	if err := o.start(); err != nil {
-		o.c.Errorf("start projectors: %v", err)
+		o.c.Errorf("start %s: %v", o.name, err)
 	}
 }
 

@@ -55,6 +55,10 @@ type chaos struct {
 	files   []*publisher
 	readers *readers
 	replays *replayer
+
+	sandbox  *copyOf
+	gateways []*copyOf
+	shop     *shop
 }
 
 func newChaos(t *testing.T, kafka kafka) *chaos {

@@ -34,12 +34,18 @@ func (c *chaos) deal(count int) []fault {
 		c.random.Shuffle(len(deck), func(i, j int) { deck[i], deck[j] = deck[j], deck[i] })
 		dealt = append(dealt, deck...)
 	}
-	return dealt[:count]
+	dealt = dealt[:count]
+	isKill := func(f fault) bool { return f.kind == gatewaysKilled }
+	if !slices.ContainsFunc(dealt, isKill) && !slices.Contains(without, gatewaysKilled) { // the shortest run has one, too
+		dealt[c.random.IntN(count)] = c.ofGateways()[0]
+	}
+	return dealt
 }
 
 // deck are all faults that this stack can have.
 func (c *chaos) deck() []fault {
 	deck := c.ofProcesses()
+	deck = append(deck, c.ofGateways()...)
 	deck = append(deck, c.ofServer(ofPostgres, c.stack.postgres)...)
 	deck = append(deck, c.ofServer(ofClickHouse, c.stack.clickhouse)...)
 	deck = append(deck, c.ofBrokers()...)
@@ -165,9 +171,9 @@ func (c *chaos) ofNetwork(victim string, proxies ...*stacktest.Proxy) []fault {
 		return fault{victim + ": connections " + what, victim, func(ctx context.Context, random *rand.Rand) (string, error) {
 			defer c.stack.down.begin(connectionsOf(victim))()
 			which, note := proxies, ""
-			if len(proxies) > 1 && random.IntN(3) > 0 { // of one broker of three, mostly
+			if len(proxies) > 1 && random.IntN(3) > 0 { // of one, mostly
 				n := random.IntN(len(proxies))
-				which, note = proxies[n:n+1], fmt.Sprintf(" of broker %d", n+1)
+				which, note = proxies[n:n+1], fmt.Sprintf(" of number %d", n+1)
 			}
 			length := long(random)
 			ctx, cancel := context.WithTimeout(ctx, length)
@@ -242,18 +248,9 @@ func (c *chaos) fillDisk(ctx context.Context, random *rand.Rand, victim string, 
 // ofProcesses are those of the program's own processes.
 func (c *chaos) ofProcesses() []fault {
 	deck := []fault{
-		{"projectors: killed", ofProjectors, c.ofCopy(func(_ context.Context, p *process) error {
-			p.kill()
-			return nil
-		})},
-		{"projectors: restarted", ofProjectors, c.ofCopy(func(_ context.Context, p *process) error {
-			err := p.stop()
-			if err == nil && p.code() != 0 {
-				err = fmt.Errorf("projectors that were told to stop ended with %d:\n%s", p.code(), p.tail())
-			}
-			return err
-		})},
-		{"projectors: paused until others have their partitions", ofProjectors, c.ofCopy(c.pauseUntilTaken)},
+		{"projectors: killed", ofProjectors, ofCopies(c.copies, killed)},
+		{"projectors: restarted", ofProjectors, ofCopies(c.copies, restarted)},
+		{"projectors: paused until others have their partitions", ofProjectors, ofCopies(c.copies, c.pauseUntilTaken)},
 		{"publishers: killed", ofPublisher, c.ofFile((*process).kill)},
 		{"publishers: restarted", ofPublisher, c.ofFile(func(p *process) { _ = p.stop() })},
 		{"publishers: paused", ofPublisher, func(ctx context.Context, random *rand.Rand) (string, error) {
@@ -273,17 +270,23 @@ func stopped(ctx context.Context, p *process, length time.Duration) {
 	p.signal(syscall.SIGCONT)
 }
 
-func (c *chaos) ofCopy(do func(context.Context, *process) error) func(context.Context, *rand.Rand) (string, error) {
+// ofCopies harms one of some processes.
+func ofCopies(
+	copies []*copyOf, do func(context.Context, *process, *rand.Rand) error,
+) func(context.Context, *rand.Rand) (string, error) {
 	return func(ctx context.Context, random *rand.Rand) (string, error) {
-		victim := random.IntN(len(c.copies))
-		err := c.copies[victim].harm(func(p *process) error { return do(ctx, p) }) //nolint:contextcheck // what is started outlives the fault
-		return fmt.Sprintf(", copy %d", victim+1), err
+		victim, note := random.IntN(len(copies)), ""
+		if len(copies) > 1 {
+			note = fmt.Sprintf(", copy %d", victim+1)
+		}
+		err := copies[victim].harm(func(p *process) error { return do(ctx, p, random) }) //nolint:contextcheck // it outlives the fault
+		return note, err
 	}
 }
 
 // pauseUntilTaken stops projectors in their tracks, as a paused machine does, for longer than their session, and lets them go on with
 // what they held in their hands when others have it.
-func (c *chaos) pauseUntilTaken(ctx context.Context, p *process) error {
+func (c *chaos) pauseUntilTaken(ctx context.Context, p *process, _ *rand.Rand) error {
 	const most = 15 * time.Second // those that were paused a moment ago may hold nothing that could be taken
 	before, taken := p.fenced(), c.readers.taken.Load()
 	p.signal(syscall.SIGSTOP)
@@ -327,7 +330,7 @@ func (c *chaos) pauseUntilFenced() {
 	for try := 0; fenced() == 0; try++ {
 		require.Less(c, try, most, "pauses, and no copy was ever fenced")
 		c.somewhere()
-		_, err := c.ofCopy(c.pauseUntilTaken)(c.Context(), c.random)
+		_, err := ofCopies(c.copies, c.pauseUntilTaken)(c.Context(), c.random)
 		require.NoError(c, err)
 		c.somewhere()
 	}

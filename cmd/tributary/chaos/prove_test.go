@@ -22,12 +22,16 @@ import (
 
 // tally is what the log has, as read and added up by the driver.
 type tally struct {
-	copies   map[uuid.UUID]int
-	contents map[uuid.UUID][ledger.HashBytes]byte
-	broken   int
-	postings int
-	debits   map[string]*ledger.Sum // by asset
-	counts   map[string]int         // events by the projection that has a row of their ids
+	copies map[uuid.UUID]int
+	others map[uuid.UUID]int // of them, what did not come through the gateways
+	// What came through them, in the order of each partition.
+	shop      []eventlog.Record
+	ofPayment map[string][]eventlog.Record
+	contents  map[uuid.UUID][ledger.HashBytes]byte
+	broken    int
+	postings  int
+	debits    map[string]*ledger.Sum // by asset
+	counts    map[string]int         // events by the projection that has a row of their ids
 }
 
 // readLog reads what is committed, to its end.
@@ -43,8 +47,9 @@ func (c *chaos) readLog() *tally {
 	require.NoError(c, err)
 	defer client.Close()
 	log := &tally{
-		copies: map[uuid.UUID]int{}, contents: map[uuid.UUID][ledger.HashBytes]byte{},
-		debits: map[string]*ledger.Sum{}, counts: map[string]int{},
+		copies: map[uuid.UUID]int{}, others: map[uuid.UUID]int{}, ofPayment: map[string][]eventlog.Record{},
+		contents: map[uuid.UUID][ledger.HashBytes]byte{},
+		debits:   map[string]*ledger.Sum{}, counts: map[string]int{},
 	}
 	maps.DeleteFunc(ends, func(_ eventlog.TopicPartition, end int64) bool { return end == 0 })
 	for len(ends) > 0 {
@@ -72,6 +77,12 @@ func (l *tally) add(r *kgo.Record) {
 	}
 	event := record.Event
 	l.copies[event.ID]++
+	if event.Ledger == shopLedger {
+		l.shop = append(l.shop, record)
+		l.ofPayment[event.Subject] = append(l.ofPayment[event.Subject], record)
+	} else {
+		l.others[event.ID]++
+	}
 	if l.copies[event.ID] > 1 {
 		return
 	}
@@ -101,7 +112,7 @@ func (l *tally) add(r *kgo.Record) {
 func (c *chaos) prove() {
 	c.Helper()
 	log := c.readLog()
-	c.journal.check(c.T, log.copies, log.contents)
+	c.journal.check(c.T, log.others, log.contents)
 	if c.journal.mayRepeat {
 		require.GreaterOrEqual(c, log.broken, c.journal.broken, "each broken record is in the log")
 	} else {
@@ -120,6 +131,7 @@ func (c *chaos) prove() {
 	require.Equal(c, log.counts[receipts.Name], ofPayments)
 	require.Equal(c, log.counts[receivers.Name], ofReceivers)
 	require.Equal(c, log.broken, quarantined, "each broken record is kept")
+	c.shop.prove(conn, log)
 	c.proveBalances(conn, log)
 	c.proveRevenue(log)
 	c.proveLogs()

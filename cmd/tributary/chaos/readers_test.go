@@ -18,6 +18,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections/balances"
 	"github.com/tributary-ledger/tributary/projections/clickhouse"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/reactors"
 	"github.com/tributary-ledger/tributary/projections/receipts"
 	"github.com/tributary-ledger/tributary/projections/receivers"
 	"github.com/tributary-ledger/tributary/projections/revenue"
@@ -265,7 +266,7 @@ func (r *readers) behind(ends map[eventlog.TopicPartition]int64) map[string]int6
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	behind := map[string]int64{}
-	for _, definition := range definitions() {
+	for _, definition := range append(definitions(), reactors.NewTasks(0).Definition()) {
 		for at, end := range ends {
 			if slices.Contains(definition.Topics, at.Topic) {
 				behind[definition.Name] += max(0, end-r.progress[definition.Name][at])

@@ -86,6 +86,8 @@ const (
 	ofProjectors = "projectors"
 	ofPublisher  = "publishers"
 	ofReplay     = "replay"
+	ofGateways   = "gateways"
+	ofSandbox    = "sandbox"
 )
 
 func startStack(t *testing.T, k kafka) *stack {
