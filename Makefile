@@ -17,6 +17,7 @@ GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 GOVULNCHECK := $(TOOLS)/govulncheck-v1.8.0/govulncheck
 PROTOC_GEN_GO := $(TOOLS)/protoc-gen-go-$(call module-version,google.golang.org/protobuf)/protoc-gen-go
 PROTOC_GEN_VT := $(TOOLS)/protoc-gen-go-vtproto-$(call module-version,github.com/planetscale/vtprotobuf)/protoc-gen-go-vtproto
+OAPI_CODEGEN := $(TOOLS)/oapi-codegen-v2.8.2/oapi-codegen
 BUF := $(CACHE)/tools/buf-$(shell cat schemas/package-lock.json | cksum | cut -d' ' -f1)/node_modules/.bin/buf
 
 GO_MINIMUM := $(shell sed -n 's/^go \([0-9]*\.[0-9]*\).*/\1/p' go.mod)
@@ -117,8 +118,9 @@ fuzz: need-go ## Fuzz each decoder in turn (FUZZTIME=10s each)
 ##@ Change it
 
 .PHONY: generate
-generate: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT) ## Generate Go from the schemas
+generate: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT) $(OAPI_CODEGEN) ## Generate Go from the schemas, and the client from the HTTP API
 	@cd schemas && $(with-plugins) $(BUF) generate
+	@cd client && $(call generate-client,client.gen.go)
 
 .PHONY: baseline
 baseline: $(BUF) ## Hold later schemas to today's as well (with each addition; refuses what breaks the old ones)
@@ -161,11 +163,14 @@ asyncapi-schema: $(BUF)
 	@echo $(patsubst %/.bin/buf,%,$(BUF))/@asyncapi/specs/schemas/3.0.0.json
 
 # Generated beside and compared, so that work under way is neither overwritten nor mistaken for stale code.
-lint-generated: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT)
+lint-generated: need-go $(BUF) $(PROTOC_GEN_GO) $(PROTOC_GEN_VT) $(OAPI_CODEGEN)
 	@fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
 	(cd schemas && $(with-plugins) $(BUF) generate -o "$$fresh"); \
 	diff -r -x doc.go -x '*_test.go' "$$fresh/eventsv1" schemas/eventsv1 || { \
 		echo 'schemas/eventsv1 is not what the schemas generate (< wanted, > found): run "make generate" and commit the result.' >&2; exit 1; }; \
+	(cd client && $(call generate-client,"$$fresh/client.gen.go")); \
+	diff "$$fresh/client.gen.go" client/client.gen.go || { \
+		echo 'client/client.gen.go is not what the HTTP API is (< wanted, > found): run "make generate" and commit the result.' >&2; exit 1; }; \
 	echo 'generated code is fresh'
 
 # A finding fails. Only a database that cannot be reached is passed over, because then nothing is known.
@@ -197,6 +202,10 @@ need-node:
 
 with-plugins = PATH="$(dir $(PROTOC_GEN_GO)):$(dir $(PROTOC_GEN_VT)):$$PATH"
 
+# A gateway's own description of itself, and calls for it.
+generate-client = described=$$(mktemp) && go run ./internal/describe >"$$described" && \
+	$(OAPI_CODEGEN) -config oapi-codegen.yaml -o $(1) "$$described" && rm "$$described"
+
 define install-go-tool
 	@echo 'installing $(notdir $@) (once, into $(TOOLS))' >&2
 	@mkdir -p $(TOOLS); new=$$(mktemp -d $(TOOLS)/new-XXXXXX); \
@@ -215,6 +224,9 @@ $(PROTOC_GEN_GO): | need-go
 
 $(PROTOC_GEN_VT): | need-go
 	$(call install-go-tool,github.com/planetscale/vtprotobuf/cmd/protoc-gen-go-vtproto)
+
+$(OAPI_CODEGEN): | need-go
+	$(call install-go-tool,github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen)
 
 # The platform's own package holds the binary, so npm has no script to run.
 $(BUF): | need-node

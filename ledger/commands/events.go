@@ -33,7 +33,7 @@ const (
 
 // eventsInput is a request in any of the CloudEvents forms. In binary mode the attributes are headers.
 type eventsInput struct {
-	ContentType string `header:"Content-Type" required:"true" doc:"Which form the body has."`
+	ContentType string `header:"Content-Type" hidden:"true"`
 	RawBody     []byte `contentType:"application/cloudevents+json"`
 
 	attributes ledger.Attributes

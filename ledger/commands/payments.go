@@ -15,29 +15,29 @@ import (
 
 // Payment is a payment as its own events in the log have it.
 type Payment struct {
-	PaymentID     string     `json:"payment_id" example:"pay-1042"`
-	State         string     `json:"state" example:"posted" enum:"started,prepared,post_requested,posted,partially_refunded,refunded,disputed,failed,cancelled" doc:"Where it is in its life; see /docs/payments."`
-	UserID        string     `json:"user_id,omitempty" example:"u-7"`
-	MerchantID    string     `json:"merchant_id" example:"acme"`
-	Provider      string     `json:"provider" example:"sandbox"`
-	PaymentType   string     `json:"payment_type,omitempty" example:"credit"`
-	Amount        *Money     `json:"amount,omitempty" doc:"What was posted; before that, what is to be paid."`
-	Fee           *Money     `json:"fee,omitempty" doc:"What the platform keeps of it."`
-	Description   string     `json:"description,omitempty" example:"Order 1042"`
-	TransactionID string     `json:"transaction_id,omitempty" example:"ch_77" doc:"The provider's, once it is posted."`
-	ReceiptID     string     `json:"receipt_id,omitempty" example:"pay-1042" doc:"Of GET /v1/receipts/{id}, once it is posted."`
-	ProviderToken string     `json:"provider_token,omitempty" doc:"The provider's name of the payment."`
-	ExpiresAt     string     `json:"expires_at,omitempty" example:"2026-02-01T09:30:00Z" doc:"Until when it can be paid."`
-	ClientSecret  string     `json:"client_secret,omitempty" doc:"For the form on your page. In the answer to a start alone."`
-	RedirectURL   string     `json:"redirect_url,omitempty" doc:"Where to send the customer. In the answer to a start alone."`
-	Address       string     `json:"address,omitempty" doc:"Where the customer's wallet pays to. In the answer to a start alone."`
-	ReasonCode    string     `json:"reason_code,omitempty" example:"card_declined" doc:"Why it failed."`
-	Message       string     `json:"message,omitempty" doc:"Why it failed, in words."`
-	Refunds       []RefundOf `json:"refunds,omitempty"`
+	PaymentID     string   `json:"payment_id" example:"pay-1042"`
+	State         string   `json:"state" example:"posted" enum:"started,prepared,post_requested,posted,partially_refunded,refunded,disputed,failed,cancelled" doc:"Where it is in its life; see /docs/payments."`
+	UserID        string   `json:"user_id,omitempty" example:"u-7"`
+	MerchantID    string   `json:"merchant_id" example:"acme"`
+	Provider      string   `json:"provider" example:"sandbox"`
+	PaymentType   string   `json:"payment_type,omitempty" example:"credit"`
+	Amount        *Money   `json:"amount,omitempty" doc:"What was posted; before that, what is to be paid."`
+	Fee           *Money   `json:"fee,omitempty" doc:"What the platform keeps of it."`
+	Description   string   `json:"description,omitempty" example:"Order 1042"`
+	TransactionID string   `json:"transaction_id,omitempty" example:"ch_77" doc:"The provider's, once it is posted."`
+	ReceiptID     string   `json:"receipt_id,omitempty" example:"pay-1042" doc:"Of GET /v1/receipts/{id}, once it is posted."`
+	ProviderToken string   `json:"provider_token,omitempty" doc:"The provider's name of the payment."`
+	ExpiresAt     string   `json:"expires_at,omitempty" example:"2026-02-01T09:30:00Z" doc:"Until when it can be paid."`
+	ClientSecret  string   `json:"client_secret,omitempty" doc:"For the form on your page. In the answer to a start alone."`
+	RedirectURL   string   `json:"redirect_url,omitempty" doc:"Where to send the customer. In the answer to a start alone."`
+	Address       string   `json:"address,omitempty" doc:"Where the customer's wallet pays to. In the answer to a start alone."`
+	ReasonCode    string   `json:"reason_code,omitempty" example:"card_declined" doc:"Why it failed."`
+	Message       string   `json:"message,omitempty" doc:"Why it failed, in words."`
+	Refunds       []Refund `json:"refunds,omitempty"`
 }
 
-// RefundOf is one refund of a payment.
-type RefundOf struct {
+// Refund is one refund of a payment.
+type Refund struct {
 	RefundID   string `json:"refund_id" example:"refund-1"`
 	PaymentID  string `json:"payment_id" example:"pay-1042"`
 	State      string `json:"state" example:"refunded" enum:"requested,refunded,failed"`
@@ -48,6 +48,8 @@ type RefundOf struct {
 
 // NewPayment is what a payment is started with.
 type NewPayment struct {
+	When
+
 	PaymentID   string `json:"payment_id,omitempty" example:"pay-1042" maxLength:"1024" doc:"Your id of it; one that follows from the Idempotency-Key, when absent."`
 	UserID      string `json:"user_id" example:"u-7" maxLength:"1024" doc:"Who pays, as you know them."`
 	Email       string `json:"email,omitempty" example:"ada@example.com" maxLength:"1024"`
@@ -61,10 +63,32 @@ type NewPayment struct {
 type startInput struct {
 	Key
 
-	Body struct {
-		NewPayment
-		When
-	}
+	Body NewPayment
+}
+
+// PaymentPost says which movement of money at the provider a payment became.
+type PaymentPost struct {
+	When
+
+	TransactionID string `json:"transaction_id" example:"ch_77" maxLength:"1024" doc:"The movement of money at the provider, as you know it from there."`
+	Amount        Money  `json:"amount" doc:"The amount that the payment was started with."`
+}
+
+// PaymentFailure says why a payment will not be paid.
+type PaymentFailure struct {
+	When
+
+	ReasonCode string `json:"reason_code" example:"abandoned" maxLength:"1024"`
+	Message    string `json:"message,omitempty" maxLength:"8192"`
+}
+
+// NewRefund is what is to be given back.
+type NewRefund struct {
+	When
+
+	RefundID string `json:"refund_id,omitempty" example:"refund-1" maxLength:"1024" doc:"Your id of it; one that follows from the Idempotency-Key, when absent."`
+	Amount   *Money `json:"amount,omitempty" doc:"How much; all that is left, when absent."`
+	Reason   string `json:"reason,omitempty" example:"returned" maxLength:"8192"`
 }
 
 // PaymentPath names the payment that a call is about.
@@ -76,37 +100,21 @@ type postInputOf struct {
 	Key
 	PaymentPath
 
-	Body struct {
-		When
-
-		TransactionID string `json:"transaction_id" example:"ch_77" maxLength:"1024" doc:"The movement of money at the provider, as you know it from there."`
-		Amount        Money  `json:"amount" doc:"The amount that the payment was started with."`
-	}
+	Body PaymentPost
 }
 
 type failInput struct {
 	Key
 	PaymentPath
 
-	Body struct {
-		When
-
-		ReasonCode string `json:"reason_code" example:"abandoned" maxLength:"1024"`
-		Message    string `json:"message,omitempty" maxLength:"8192"`
-	}
+	Body PaymentFailure
 }
 
 type refundInput struct {
 	Key
 	PaymentPath
 
-	Body struct {
-		When
-
-		RefundID string `json:"refund_id,omitempty" example:"refund-1" maxLength:"1024" doc:"Your id of it; one that follows from the Idempotency-Key, when absent."`
-		Amount   *Money `json:"amount,omitempty" doc:"How much; all that is left, when absent."`
-		Reason   string `json:"reason,omitempty" example:"returned" maxLength:"8192"`
-	}
+	Body NewRefund
 }
 
 type paymentOutput struct {
@@ -120,7 +128,7 @@ type refundOutput struct {
 	Accepted
 
 	Status int
-	Body   RefundOf
+	Body   Refund
 }
 
 // paying is a write that a provider takes part in.
@@ -154,7 +162,7 @@ func (c *Commands) registerPayments(api huma.API) {
 		http.StatusOK), c.failPayment)
 	huma.Register(api, pending(paying("/v1/payments/{id}/refunds", "refund-payment", "Refund a payment",
 		"Gives the money back, or part of it. More than was posted is refused (over_refund), however many gateways are asked at once.",
-		http.StatusCreated), "RefundOf"), c.refundPayment)
+		http.StatusCreated), "Refund"), c.refundPayment)
 	c.registerWebhooks(api)
 }
 
@@ -171,7 +179,7 @@ func (c *Commands) intent(ctx context.Context, ids identity, w When, data ledger
 }
 
 func (c *Commands) startPayment(ctx context.Context, in *startInput) (*paymentOutput, error) {
-	caller, body := web.Caller(ctx), &in.Body.NewPayment
+	caller, body := web.Caller(ctx), &in.Body
 	if err := owned(caller, body.MerchantID, "body.merchant_id"); err != nil {
 		return nil, err
 	}
@@ -316,8 +324,8 @@ func paymentOf(p *payments.Payment) Payment {
 	return out
 }
 
-func refundOf(p *payments.Payment, r *payments.Refund) RefundOf {
-	out := RefundOf{
+func refundOf(p *payments.Payment, r *payments.Refund) Refund {
+	out := Refund{
 		RefundID: r.ID, PaymentID: p.ID, State: "requested", Amount: moneyOf(r.Requested.GetAmount()), Reason: r.Requested.GetReason(),
 	}
 	switch {

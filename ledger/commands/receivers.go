@@ -35,13 +35,16 @@ type Asset struct {
 	AssetScale uint32 `json:"asset_scale" example:"8" maximum:"18"`
 }
 
+// NewReceiver is an offer with when it was made.
+type NewReceiver struct {
+	Receiver
+	When
+}
+
 type receiverInput struct {
 	Key
 
-	Body struct {
-		Receiver
-		When
-	}
+	Body NewReceiver
 }
 
 type receiverOutput struct {

@@ -26,13 +26,16 @@ type Post struct {
 	Category string `json:"category,omitempty" example:"engineering" maxLength:"1024"`
 }
 
+// NewSite is a site with since when it is so.
+type NewSite struct {
+	Site
+	When
+}
+
 type siteInput struct {
 	Key
 
-	Body struct {
-		Site
-		When
-	}
+	Body NewSite
 }
 
 type siteOutput struct {
@@ -41,14 +44,17 @@ type siteOutput struct {
 	Body Site
 }
 
+// NewPost is a post with since when it is so.
+type NewPost struct {
+	Post
+	When
+}
+
 type postInput struct {
 	Key
 
 	PluginID string `path:"plugin_id" example:"blog-7" maxLength:"64"`
-	Body     struct {
-		Post
-		When
-	}
+	Body     NewPost
 }
 
 type postOutput struct {

@@ -29,20 +29,22 @@ func (i *webhookInput) Resolve(ctx huma.Context) []error {
 }
 
 func (c *Commands) registerWebhooks(api huma.API) {
+	body := &huma.RequestBody{Required: true}
 	huma.Register(api, huma.Operation{
 		OperationID: "provider-webhook", Method: http.MethodPost, Path: "/v1/providers/{name}/webhooks", Tags: []string{"Payments"},
 		Summary: "Hear from a provider",
 		Description: "For payment providers: they sign what they send, and send it again until it is taken. What they tell of a payment " +
 			"becomes the same event that the payment's own request would have written.",
 		DefaultStatus: http.StatusNoContent, MaxBodyBytes: maxBodyBytes, SkipValidateBody: true,
-		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
-			ledger.ContentTypeJSON: {Schema: &huma.Schema{Type: "object", Description: "As the provider documents it."}},
-		}},
+		RequestBody: body,
 		Errors: []int{
 			http.StatusBadRequest, http.StatusUnauthorized, http.StatusNotFound, http.StatusRequestEntityTooLarge,
 			http.StatusUnprocessableEntity, http.StatusServiceUnavailable,
 		},
 	}, c.hearProvider)
+	body.Content = map[string]*huma.MediaType{
+		ledger.ContentTypeJSON: {Schema: &huma.Schema{Type: huma.TypeObject, Description: "As the provider documents it."}},
+	}
 }
 
 func (c *Commands) hearProvider(ctx context.Context, in *webhookInput) (*struct{}, error) {

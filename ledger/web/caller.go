@@ -10,10 +10,11 @@ import (
 
 type callerOutput struct {
 	CacheControl string `header:"Cache-Control"`
-	Body         callerBody
+	Body         CallerDetails
 }
 
-type callerBody struct {
+// CallerDetails is what a key is good for.
+type CallerDetails struct {
 	ID        string     `json:"id" example:"kz3lq7w2a5xgi" doc:"The key's id, or issuer and subject of a token."`
 	Ledger    string     `json:"ledger" example:"main" doc:"The one set of books that this key opens."`
 	Scopes    []string   `json:"scopes" example:"[\"payments:write\",\"payments:read\"]" doc:"What it may do there."`
@@ -29,7 +30,7 @@ func registerCaller(api huma.API) {
 		Description: "Says which key or token a request is made with, which ledger it opens, and what it may do there. It needs no scope.",
 	}, func(ctx context.Context, _ *struct{}) (*callerOutput, error) {
 		p := Caller(ctx)
-		body := callerBody{ID: p.ID, Ledger: p.Ledger, Scopes: make([]string, len(p.Scopes)), Owners: append([]string{}, p.Owners...)}
+		body := CallerDetails{ID: p.ID, Ledger: p.Ledger, Scopes: make([]string, len(p.Scopes)), Owners: append([]string{}, p.Owners...)}
 		for i, scope := range p.Scopes {
 			body.Scopes[i] = string(scope)
 		}
