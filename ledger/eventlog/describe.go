@@ -111,6 +111,12 @@ func (a *Admin) EndOffsets(ctx context.Context, topics ...string) (map[TopicPart
 	return a.offsets(ctx, "end", a.client.ListCommittedOffsets, topics)
 }
 
+// WrittenOffsets are the offsets after the last record that is acknowledged, whether its transaction has ended or not, and whether
+// or not it is behind one that has not: EndOffsets come to them when all transactions that are open now have ended.
+func (a *Admin) WrittenOffsets(ctx context.Context, topics ...string) (map[TopicPartition]int64, error) {
+	return a.offsets(ctx, "end", a.client.ListEndOffsets, topics)
+}
+
 // OffsetsAt are the offsets of the first records that were recorded at a time or later; a partition's end where there is none.
 // Where writers set the times (see RecordedAt), records behind it may still be earlier. Of all the ledger's topics when none
 // is named.

@@ -275,8 +275,8 @@ func TestWhatIsRefused(t *testing.T) {
 	code(404, "not_found", gateway+"/v1/providers/nobody/webhooks", "main", "", `{}`)
 }
 
-// A refund of all that is left goes through two gateways at once, and meanwhile something else is refunded, so that each finds another rest.
-// One of them counts, and the other gateway answers with that one.
+// A refund of all that is left goes through two gateways at once, and meanwhile something else is refunded, so that each finds another
+// rest. One of them counts, and the other gateway answers with that one.
 func TestARefundOfAllThatIsLeftThroughTwoGatewaysAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -101,21 +101,27 @@ func compareHome(home eventlog.TopicPartition, a, b *eventlog.Record) int {
 	}
 }
 
-// end is where the payment's own events are, and the offset up to which they are to be read. It waits until the log shows them.
+// end is where the payment's own events are, and the offset up to which they are to be read. It waits until the log shows all that is
+// acknowledged there: what is behind a transaction that is open is not shown yet, and may be what decides.
 func (h *History) end(ctx context.Context, paymentID string, through eventlog.Position) (eventlog.TopicPartition, int64, error) {
-	for {
-		ends, err := h.admin.EndOffsets(ctx, eventlog.TopicPayments)
+	if through.Topic == "" {
+		written, err := h.admin.WrittenOffsets(ctx, eventlog.TopicPayments)
 		if err != nil {
 			return eventlog.TopicPartition{}, 0, fmt.Errorf("find the end of the log: %w", err)
 		}
-		if len(ends) == 0 {
+		if len(written) == 0 {
 			return eventlog.TopicPartition{}, 0, fmt.Errorf("topic %s is not there; `tributary migrate` creates the topics", eventlog.TopicPayments)
 		}
-		home := eventlog.PartitionOf(eventlog.TopicPayments, paymentID, len(ends))
-		if through.Topic != "" {
-			home = through.TopicPartition()
+		home := eventlog.PartitionOf(eventlog.TopicPayments, paymentID, len(written))
+		through = home.At(written[home] - 1)
+	}
+	home := through.TopicPartition()
+	for {
+		ends, err := h.admin.EndOffsets(ctx, eventlog.TopicPayments)
+		if err != nil {
+			return home, 0, fmt.Errorf("find the end of the log: %w", err)
 		}
-		if through.Topic == "" || ends[home] > through.Offset {
+		if ends[home] > through.Offset {
 			return home, ends[home], nil
 		}
 		if err := pause(ctx); err != nil {
