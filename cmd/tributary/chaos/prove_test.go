@@ -153,6 +153,7 @@ func (c *chaos) proveLogs() {
 	for _, path := range logs {
 		text, err := os.ReadFile(path)
 		require.NoError(c, err)
+		c.report.noteMany("payments that the recovery finished", strings.Count(string(text), `"finished a payment"`))
 		for line := range strings.Lines(string(text)) {
 			for _, never := range []string{"DATA RACE", "panic:", "the log is not the one"} {
 				require.NotContains(c, line, never)

@@ -47,7 +47,9 @@ func (r *report) note(what string) { r.noteMany(what, 1) }
 func (r *report) noteMany(what string, times int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.notes[what] += times
+	if times > 0 {
+		r.notes[what] += times
+	}
 }
 
 // String is a table.

@@ -73,9 +73,12 @@ func (m *merchant) send(one *call) int {
 }
 
 func (s *shop) try(one *call, gateway int) int {
+	s.mu.Lock()
+	wasPosted := one.payment.posted.Topic != ""
+	s.mu.Unlock()
 	got, err := s.post(gateway, "/v1/payments"+one.path, one.key, "application/json", one.body)
 	if err == nil {
-		err = s.take(one, got)
+		err = s.take(one, got, wasPosted)
 	} else {
 		s.mu.Lock()
 		one.unanswered++
@@ -109,8 +112,8 @@ func (s *shop) request(method string, gateway int, path string, header http.Head
 	return answer{response.StatusCode, response.Header.Get("Tributary-Position"), string(text)}, errors.Join(err, response.Body.Close())
 }
 
-// take keeps an answer, and holds it to what was answered before.
-func (s *shop) take(one *call, got answer) error {
+// take keeps an answer, and holds it to what was answered before the call was made.
+func (s *shop) take(one *call, got answer, wasPosted bool) error {
 	s.answers.Add(1)
 	var body struct {
 		State string `json:"state"`
@@ -134,6 +137,9 @@ func (s *shop) take(one *call, got answer) error {
 		one.unanswered++
 	case http.StatusConflict:
 		one.refused = body.Code
+		if one.what == "refund" && wasPosted && body.Code == "wrong_state" {
+			return impossible{"a payment that was posted is not"}
+		}
 	case http.StatusNotFound:
 		for _, start := range p.calls {
 			if start.what == "start" && start.statuses[http.StatusCreated] > 0 {

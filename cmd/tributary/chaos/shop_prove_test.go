@@ -22,11 +22,20 @@ import (
 func (s *shop) finish() {
 	c := s.c
 	c.Helper()
-	c.await(patience, "nothing is under way any more", func() bool {
+	c.await(patience, "nothing is under way any more, and the gateways are ready", func() bool {
 		open, err := s.hurry()
 		pause(c.Context(), 200*time.Millisecond)
-		return c.Failed() || err == nil && open == 0 && c.readers.passed(c.ends())
+		return c.Failed() || err == nil && open == 0 && s.ready() && c.readers.passed(c.ends())
 	})
+}
+
+func (s *shop) ready() bool {
+	for gateway := range gatewayCopies {
+		if got, err := s.request(http.MethodGet, gateway, "/readyz", nil, ""); err != nil || got.status != http.StatusOK {
+			return false
+		}
+	}
+	return true
 }
 
 // hurry makes every task due, and tells how many there are. What is tried at this moment was due before, and is due again later.

@@ -176,9 +176,9 @@ func (m *merchant) refund(p *payment) *call {
 	switch m.random.IntN(8) {
 	case 0:
 		value = p.amount
-	case 1:
+	case 1, 2:
 		value = 0
-	case 2:
+	case 3:
 		value = p.amount + 1 + m.random.Int64N(p.amount)
 	}
 	return p.refund(m.key(), value)
