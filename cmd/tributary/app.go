@@ -180,14 +180,14 @@ func (a *app) aim(bytes int64) {
 	}
 }
 
-// lavish lets garbage lie until the program takes so many bytes, unless GOGC says otherwise: collecting it is a good part of what
-// small requests cost.
+// lavish lets garbage lie until the program takes so many bytes, unless GOGC and GOMEMLIMIT say otherwise: to collect it sooner is a good
+// part of what small requests and batches cost.
 func (a *app) lavish(bytes int64) {
 	const percent = 400
 	if said, _ := lookup(a.environ, "GOGC"); said == "" && a.garbage != nil {
 		a.garbage(percent)
-		a.aim(bytes)
 	}
+	a.aim(bytes)
 }
 
 // tempDir is where temporary files go; empty means the system's place.

@@ -42,7 +42,7 @@ stops with the position in its message, and exit code 1; it never skips an event
 	}
 }
 
-// projectorBytes is what a projector should take of memory, however far it is behind.
+// projectorBytes is what a projector may take of memory, however far it is behind.
 const projectorBytes = 200 << 20
 
 func (a *app) project(ctx context.Context, names, left []string) (err error) {
@@ -53,7 +53,7 @@ func (a *app) project(ctx context.Context, names, left []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, on.close()) }()
-	a.aim(projectorBytes * int64(len(names)))
+	a.lavish(projectorBytes * int64(len(names)))
 	running := newProjectors(on, names, a.tuning(logger))
 	server, err := a.serveHealth(ctx, a.settings.get("metrics.addr"), running)
 	if err != nil {
