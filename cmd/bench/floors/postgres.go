@@ -17,26 +17,6 @@ import (
 	"github.com/tributary-ledger/tributary/projections/postgres"
 )
 
-// Postgres's floors.
-const (
-	Postgres  = "floor/postgres"
-	Postgres4 = "floor/postgres-4"
-)
-
-// Measures are all floors.
-func Measures() []measure.Measure {
-	return []measure.Measure{
-		{
-			Name: Postgres, Of: measure.Floor, Unit: "events/s", Run: intoPostgres(1),
-			About: "the same events as rows that are ready in memory: unique ids, entries, totals, offset, in transactions of 20,000 events",
-		},
-		{
-			Name: Postgres4, Of: measure.Floor, Unit: "events/s", Run: intoPostgres(4),
-			About: "the same by four connections",
-		},
-	}
-}
-
 // batchEvents is how many events a floor commits at once, as the product does.
 const batchEvents = 20_000
 

@@ -39,7 +39,7 @@ type Bed struct {
 
 	mu      sync.Mutex
 	logs    map[Fill]*Log
-	brokers []kafkaServer
+	brokers []*cluster
 	dirs    int
 	program string
 	stores  int
@@ -50,6 +50,23 @@ type kafkaServer interface {
 	Brokers() []string
 	Kill() error
 	Stop(ctx context.Context) error
+}
+
+// cluster is one of a log's own.
+type cluster struct {
+	kafkaServer
+
+	dir   string
+	ended bool
+}
+
+// end ends it and removes its data, which nobody wants any more.
+func (c *cluster) end(ctx context.Context) error {
+	if c.ended {
+		return nil
+	}
+	c.ended = true
+	return errors.Join(c.Kill(), c.Stop(ctx), os.RemoveAll(c.dir))
 }
 
 // Open starts the stores. Kafka is started with each log.
@@ -85,9 +102,9 @@ func Open(ctx context.Context, options Options) (*Bed, error) {
 func (b *Bed) Close(ctx context.Context) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	failed := make([]error, 0, 2*len(b.brokers)+2)
+	failed := make([]error, 0, len(b.brokers)+2)
 	for _, server := range b.brokers {
-		failed = append(failed, server.Kill(), server.Stop(ctx)) // nobody wants its data any more
+		failed = append(failed, server.end(ctx))
 	}
 	failed = append(failed, b.stack.Stop(ctx), os.RemoveAll(b.Dir))
 	return errors.Join(failed...)
@@ -106,7 +123,7 @@ func (b *Bed) FreshDir(name string) (string, error) {
 }
 
 // startKafka starts a cluster of one broker without topics.
-func (b *Bed) startKafka(ctx context.Context) (kafkaServer, error) {
+func (b *Bed) startKafka(ctx context.Context) (*cluster, error) {
 	dir, err := b.FreshDir("kafka")
 	if err != nil {
 		return nil, err
@@ -121,9 +138,10 @@ func (b *Bed) startKafka(ctx context.Context) (kafkaServer, error) {
 		return nil, fmt.Errorf("start Kafka in %s: %w", dir, err)
 	}
 	b.mu.Lock()
-	b.brokers = append(b.brokers, server)
-	b.mu.Unlock()
-	return server, nil
+	defer b.mu.Unlock()
+	started := &cluster{kafkaServer: server, dir: dir}
+	b.brokers = append(b.brokers, started)
+	return started, nil
 }
 
 // Program is the path of tributary, built from this module on the first call.

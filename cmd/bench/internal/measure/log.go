@@ -70,7 +70,7 @@ func (b *Bed) LogOf(ctx context.Context, fill Fill) (*Log, error) {
 	if known != nil {
 		return known, nil
 	}
-	kafka, err := b.EmptyLog(ctx, fill.Partitions)
+	kafka, _, err := b.EmptyLog(ctx, fill.Partitions)
 	if err != nil {
 		return nil, err
 	}
@@ -88,22 +88,24 @@ func (b *Bed) LogOf(ctx context.Context, fill Fill) (*Log, error) {
 	return log, nil
 }
 
-// EmptyLog is a cluster of its own, with the topics and nothing in them.
-func (b *Bed) EmptyLog(ctx context.Context, partitions int) (eventlog.Config, error) {
+// EmptyLog is a cluster of its own, with the topics and nothing in them. It goes with drop, or with the bed.
+func (b *Bed) EmptyLog(
+	ctx context.Context, partitions int,
+) (kafka eventlog.Config, drop func(context.Context) error, err error) {
 	server, err := b.startKafka(ctx)
 	if err != nil {
-		return eventlog.Config{}, err
+		return kafka, nil, err
 	}
-	kafka := eventlog.Config{Brokers: server.Brokers(), Logger: quiet()}
+	kafka = eventlog.Config{Brokers: server.Brokers(), Logger: quiet()}
 	admin, err := eventlog.NewAdmin(kafka)
 	if err != nil {
-		return kafka, fmt.Errorf("reach Kafka: %w", err)
+		return kafka, nil, fmt.Errorf("reach Kafka: %w", err)
 	}
 	defer admin.Close()
 	if _, err := admin.Ensure(ctx, eventlog.TopicSettings{Partitions: partitions}); err != nil {
-		return kafka, fmt.Errorf("make the topics: %w", err)
+		return kafka, nil, fmt.Errorf("make the topics: %w", err)
 	}
-	return kafka, nil
+	return kafka, server.end, nil
 }
 
 // Publish appends all events and returns the offsets after the last of each partition, once all are acknowledged.
