@@ -78,7 +78,8 @@ func blocks(fill measure.Fill) (bodies [][]byte, rows int, err error) {
 		if projection.Counts(&record) {
 			records = append(records, record)
 		}
-		if n++; n%clickhouse.BatchEvents == 0 {
+		n++
+		if n%clickhouse.BatchEvents == 0 {
 			if err := flush(); err != nil {
 				return nil, 0, err
 			}

@@ -34,7 +34,7 @@ func rebuilds() []measure.Measure {
 	all := make([]measure.Measure, 0, len(known))
 	for _, definition := range known {
 		m := measure.Measure{
-			Name: Rebuild(definition.Name), Of: measure.Product, Unit: "events/s",
+			Name: Rebuild(definition.Name), Of: measure.Product, Unit: measure.EventsPerSecond,
 			About: "tributary project " + definition.Name + ", one process, a full log, empty tables",
 			Run: func(ctx context.Context, bed *measure.Bed) (measure.Result, error) {
 				log, err := bed.Log(ctx)
@@ -46,6 +46,9 @@ func rebuilds() []measure.Measure {
 		}
 		if definition.Name == balances.Name {
 			m.Against, m.Goal = floors.Postgres, 0.85
+		}
+		if definition.Name == revenue.Name {
+			m.Against = floors.ClickHouse
 		}
 		all = append(all, m)
 	}
@@ -78,7 +81,7 @@ func rebuild(
 	defer func() { err = errors.Join(err, running.stop(&result)) }()
 	ctx, cancel := running.bound(ctx)
 	defer cancel()
-	if err := stores.AwaitOwner(ctx); err != nil {
+	if err := stores.AwaitOwners(ctx, 1); err != nil {
 		return result, err
 	}
 	owned := time.Now()

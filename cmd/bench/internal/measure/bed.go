@@ -43,6 +43,7 @@ type Bed struct {
 	dirs    int
 	program string
 	stores  int
+	kept    *Stores
 }
 
 // kafkaServer is a cluster, of either kind.
@@ -100,13 +101,14 @@ func Open(ctx context.Context, options Options) (*Bed, error) {
 
 // Close stops all servers and removes their data.
 func (b *Bed) Close(ctx context.Context) error {
+	dropped := b.dropKept(ctx)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	failed := make([]error, 0, len(b.brokers)+2)
+	failed := make([]error, 0, len(b.brokers)+3)
 	for _, server := range b.brokers {
 		failed = append(failed, server.end(ctx))
 	}
-	failed = append(failed, b.stack.Stop(ctx), os.RemoveAll(b.Dir))
+	failed = append(failed, dropped, b.stack.Stop(ctx), os.RemoveAll(b.Dir))
 	return errors.Join(failed...)
 }
 
@@ -187,3 +189,6 @@ func Dir(name string) (string, error) {
 	}
 	return path, nil
 }
+
+// PostgresLog is the file with what the server has logged.
+func (b *Bed) PostgresLog() string { return filepath.Join(b.Dir, "stores", "postgres", "log") }

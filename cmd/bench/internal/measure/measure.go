@@ -17,6 +17,9 @@ const (
 	Peer Of = "peer"
 )
 
+// EventsPerSecond is the unit of most rates: of events of the log, whatever becomes of them, so that rates of all kinds compare.
+const EventsPerSecond = "events/s"
+
 // Measure is something that is measured.
 type Measure struct {
 	// Name is unique, in the form "what/which", such as "floor/postgres" or "rebuild/balances".
@@ -27,7 +30,7 @@ type Measure struct {
 	// Against names another measure of the same unit, which is measured in the same rounds. Of a product that is the floor by which
 	// it is divided; of a peer it is the product that is divided by the peer. The ratio is always product ÷ floor or peer.
 	Against string
-	// Goal is what the ratio, or without Against the rate, is to be at least; 0 for none. With Less the rate is to be at most that.
+	// Goal is what the ratio, or without Against the rate, is to be at least; 0 for none. With Less it is to be at most that, 0 too.
 	Goal float64
 	Less bool
 	// About is a sentence on what is done, for people.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -35,22 +36,42 @@ func (b *Bed) Tributary(ctx context.Context, kafka eventlog.Config, stores *Stor
 	return Start(ctx, environment(kafka, stores), program, args...)
 }
 
+// Used is what a command took.
+type Used struct {
+	Seconds float64
+	// PeakRSS is in bytes.
+	PeakRSS int64
+}
+
 // Run runs a command of tributary to its end and returns what it printed to stdout.
-func (b *Bed) Run(
-	ctx context.Context, kafka eventlog.Config, stores *Stores, args ...string,
-) (stdout []byte, used *os.ProcessState, err error) {
+func (b *Bed) Run(ctx context.Context, kafka eventlog.Config, stores *Stores, args ...string) (stdout []byte, used Used, err error) {
 	program, err := b.Program(ctx)
 	if err != nil {
-		return nil, nil, err
+		return nil, used, err
 	}
-	command := exec.CommandContext(ctx, program, args...)
-	var out, said bytes.Buffer
-	command.Stdout, command.Stderr = &out, &said
-	command.Env = append(os.Environ(), environment(kafka, stores)...)
-	if err := command.Run(); err != nil {
-		return out.Bytes(), command.ProcessState, fmt.Errorf("tributary %s: %w\n%s", strings.Join(args, " "), err, said.Bytes())
+	var out bytes.Buffer
+	began := time.Now()
+	p, err := start(ctx, environment(kafka, stores), &out, program, args...)
+	if err != nil {
+		return nil, used, err
 	}
-	return out.Bytes(), command.ProcessState, nil
+	const lookEvery = 50 * time.Millisecond
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.ended:
+			used.Seconds = time.Since(began).Seconds()
+			if p.err != nil {
+				return out.Bytes(), used, fmt.Errorf("%s: %w\n%s", p.Name, p.err, p.output)
+			}
+			return out.Bytes(), used, nil
+		case <-ticker.C:
+			if peak, err := peakOf(p.Pid()); err == nil { // else it has just ended
+				used.PeakRSS = max(used.PeakRSS, peak)
+			}
+		}
+	}
 }
 
 func environment(kafka eventlog.Config, stores *Stores) []string {
@@ -66,10 +87,18 @@ func environment(kafka eventlog.Config, stores *Stores) []string {
 
 // Start starts a program; Stop ends it.
 func Start(ctx context.Context, environ []string, program string, args ...string) (*Process, error) {
+	return start(ctx, environ, nil, program, args...)
+}
+
+// start starts it with its stdout elsewhere, unless that is nil.
+func start(ctx context.Context, environ []string, stdout io.Writer, program string, args ...string) (*Process, error) {
 	p := &Process{Name: program + " " + strings.Join(args, " "), output: &tail{}, ended: make(chan struct{})}
 	p.command = exec.CommandContext(ctx, program, args...)
 	p.command.Env = append(os.Environ(), environ...)
 	p.command.Stdout, p.command.Stderr = p.output, p.output
+	if stdout != nil {
+		p.command.Stdout = stdout
+	}
 	if err := p.command.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", p.Name, err)
 	}

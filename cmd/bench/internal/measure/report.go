@@ -89,13 +89,15 @@ func (r *Report) compare() {
 			l.PeakRSS = max(l.PeakRSS, result.PeakRSS)
 		}
 		l.Rate = median(rates)
-		l.Spread = (slices.Max(rates) - slices.Min(rates)) / l.Rate
+		if l.Rate != 0 {
+			l.Spread = (slices.Max(rates) - slices.Min(rates)) / l.Rate
+		}
 		judged := l.Rate
 		if l.Against != "" {
 			l.Ratio = ratio(l, r.Find(l.Against))
 			judged = l.Ratio
 		}
-		if l.Goal != 0 && judged != 0 {
+		if l.Goal != 0 && judged != 0 || l.Less {
 			met := judged >= l.Goal
 			if l.Less {
 				met = judged <= l.Goal

@@ -31,6 +31,9 @@ type Stores struct {
 
 // Stores makes them; Drop removes what was put in.
 func (b *Bed) Stores(ctx context.Context) (*Stores, error) {
+	if err := b.dropKept(ctx); err != nil {
+		return nil, err
+	}
 	b.mu.Lock()
 	b.stores++
 	name := fmt.Sprintf("measure_%d", b.stores)
@@ -57,6 +60,29 @@ func (b *Bed) Stores(ctx context.Context) (*Stores, error) {
 		return nil, err
 	}
 	return s, nil
+}
+
+// Keep leaves stores to the measures after this one, until somebody needs empty ones.
+func (b *Bed) Keep(stores *Stores) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.kept = stores
+}
+
+// Kept are the stores that were left, or nil. They are not the caller's to drop.
+func (b *Bed) Kept() *Stores {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.kept
+}
+
+func (b *Bed) dropKept(ctx context.Context) error {
+	kept := b.Kept()
+	if kept == nil {
+		return nil
+	}
+	b.Keep(nil)
+	return kept.Drop(ctx)
 }
 
 // NeedClickHouse is ErrMissing where there is none.
@@ -124,7 +150,7 @@ func (s *Stores) Await(ctx context.Context, ends map[string]map[eventlog.TopicPa
 	for name := range ends {
 		names = append(names, name)
 	}
-	return poll(ctx, lookEvery, func() (bool, error) {
+	return Poll(ctx, lookEvery, func() (bool, error) {
 		progress, err := postgres.ReadProgress(ctx, s.Postgres, names)
 		if err != nil {
 			return false, fmt.Errorf("see how far the projections are: %w", err)
@@ -144,20 +170,20 @@ func (s *Stores) Await(ctx context.Context, ends map[string]map[eventlog.TopicPa
 	})
 }
 
-// AwaitOwner returns when a process owns partitions.
-func (s *Stores) AwaitOwner(ctx context.Context) error {
-	return poll(ctx, lookEvery, func() (bool, error) {
-		var owned bool
-		err := s.Postgres.QueryRow(ctx, "SELECT EXISTS (SELECT FROM tributary.progress WHERE epoch > 0)").Scan(&owned)
+// AwaitOwners returns when partitions of so many projections are owned by a process.
+func (s *Stores) AwaitOwners(ctx context.Context, projections int) error {
+	return Poll(ctx, lookEvery, func() (bool, error) {
+		var owned int
+		err := s.Postgres.QueryRow(ctx, "SELECT count(DISTINCT generation) FROM tributary.progress WHERE epoch > 0").Scan(&owned)
 		if err != nil {
 			return false, fmt.Errorf("see who owns the partitions: %w", err)
 		}
-		return owned, nil
+		return owned >= projections, nil
 	})
 }
 
-// poll looks until it is done, fails, or the context ends.
-func poll(ctx context.Context, every time.Duration, look func() (done bool, err error)) error {
+// Poll looks until it is done, fails, or the context ends.
+func Poll(ctx context.Context, every time.Duration, look func() (done bool, err error)) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
 	for {

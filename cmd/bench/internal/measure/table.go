@@ -74,7 +74,7 @@ func (l *Line) against() string {
 }
 
 func (l *Line) goal() string {
-	if l.Goal == 0 {
+	if l.Goal == 0 && !l.Less {
 		return ""
 	}
 	sign := "≥ "
