@@ -19,7 +19,7 @@ func TestKafkaEngine(t *testing.T) {
 		require.NoError(t, err)
 		outcome, err := KafkaEngine{}.Run(t.Context(), on, from)
 		require.NoError(t, err)
-		require.Equal(t, from.Rows, outcome.Count)
+		require.Equal(t, from.Rows, outcome.Rows)
 	}
 	conn, err := clickhouse.Open(t.Context(), on.ClickHouse)
 	require.NoError(t, err)

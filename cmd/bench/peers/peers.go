@@ -20,17 +20,18 @@ type Servers struct {
 
 // Outcome is what a peer did.
 type Outcome struct {
-	// Count is how many it was given: events of the log, or rows of a prepared topic.
-	Count   int64
-	Seconds float64
+	// Events of the log are in, and of those Rows that were prepared for the peer, where it reads such.
+	Events, Rows int64
+	Seconds      float64
 }
 
-// Rate is how many a second.
-func (o Outcome) Rate() float64 { return float64(o.Count) / o.Seconds }
+// Rate is how many events of the log a second.
+func (o Outcome) Rate() float64 { return float64(o.Events) / o.Seconds }
 
-// since is the outcome of what began then and ends now.
-func since(started time.Time, count int64) Outcome {
-	return Outcome{Count: count, Seconds: time.Since(started).Seconds()}
+// after is the outcome of a peer that had read the first rows of a topic when the clock was started, and then all.
+func after(from Prepared, first int64, seconds float64) Outcome {
+	rows := from.Rows - first
+	return Outcome{Events: int64(float64(from.Events) * float64(rows) / float64(from.Rows)), Rows: rows, Seconds: seconds}
 }
 
 // freshSchema makes a peer's tables anew, and returns a connection.

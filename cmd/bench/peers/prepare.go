@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -19,17 +20,25 @@ type Prepared struct {
 	Topic string
 	// Events of the log were read, and Rows made of them.
 	Events, Rows int64
+
+	last map[int32]*kgo.Record // Of each partition.
 }
 
 // The prepared topics.
 const (
-	topicEntries = "peers.entries"
-	topicRevenue = "peers.revenue"
+	topicEntries  = "peers.entries"
+	topicAccounts = "peers.accounts"
+	topicRevenue  = "peers.revenue"
 )
 
 // PrepareEntries writes a row a posting to a topic of so many partitions, anew.
 func PrepareEntries(ctx context.Context, kafka eventlog.Config, partitions int32) (Prepared, error) {
 	return prepare(ctx, kafka, topicEntries, partitions, entryRows)
+}
+
+// PrepareAccounts is PrepareEntries, with rows under the keys of their accounts, for who wants those together.
+func PrepareAccounts(ctx context.Context, kafka eventlog.Config, partitions int32) (Prepared, error) {
+	return prepare(ctx, kafka, topicAccounts, partitions, entryRowsByAccount)
 }
 
 // PrepareRevenue writes a row an event that counts for revenue to a topic of so many partitions, anew.
@@ -53,43 +62,41 @@ func prepare(
 	}
 	defer client.Close()
 	var events, made atomic.Int64
-	var failed failure
+	written := writes{last: map[int32]*kgo.Record{}}
 	err = eventlog.ReadRange(ctx, kafka, eventlog.Range{From: starts, To: ends}, func(_ context.Context, batch eventlog.Batch) error {
 		rows, err := rows(batch.Records)
 		if err != nil {
 			return err
 		}
 		for _, r := range rows {
-			client.Produce(ctx, &kgo.Record{Key: r.key, Value: r.value}, func(_ *kgo.Record, err error) { failed.add(err) })
+			client.Produce(ctx, &kgo.Record{Key: r.key, Value: r.value}, written.note)
 		}
 		events.Add(int64(len(batch.Records)))
 		made.Add(int64(len(rows)))
 		return nil
 	})
-	if err = errors.Join(err, client.Flush(ctx), failed.get()); err != nil {
+	if err = errors.Join(err, client.Flush(ctx), written.failed); err != nil {
 		return Prepared{}, fmt.Errorf("prepare the topic %s: %w", topic, err)
 	}
-	return Prepared{topic, events.Load(), made.Load()}, nil
+	return Prepared{topic, events.Load(), made.Load(), written.last}, nil
 }
 
-// failure keeps the first error.
-type failure struct {
-	mu    sync.Mutex
-	first error
+// writes are the outcomes of a preparation's writes.
+type writes struct {
+	mu     sync.Mutex
+	failed error // The first.
+	last   map[int32]*kgo.Record
 }
 
-func (f *failure) add(err error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.first == nil {
-		f.first = err
+func (w *writes) note(record *kgo.Record, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	switch last := w.last[record.Partition]; {
+	case err != nil:
+		w.failed = cmp.Or(w.failed, err)
+	case last == nil || last.Offset < record.Offset:
+		w.last[record.Partition] = record
 	}
-}
-
-func (f *failure) get() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.first
 }
 
 // freshTopic makes a topic, without what another run left of it.

@@ -26,13 +26,29 @@ type entryRow struct {
 	AssetCode  string      `json:"asset_code"`
 	Direction  string      `json:"direction"`
 	Amount     json.Number `json:"amount"`
-	OccurredAt int64       `json:"occurred_at"` // In microseconds since 1970.
+	OccurredAt time.Time   `json:"occurred_at"`
 	EventType  string      `json:"event_type"`
 	Reference  string      `json:"reference"`
 }
 
+// accountKey is under which key balances are kept.
+func accountKey(inLedger, account, asset string) string {
+	return inLedger + "/" + account + "/" + asset
+}
+
 // entryRows are the postings of the records, under the event's key, as the log has them.
 func entryRows(records []eventlog.Record) ([]row, error) {
+	return entryRowsBy(records, func(e *ledger.Event, _ ledger.Posting) string { return e.Key() })
+}
+
+// entryRowsByAccount are the same, under the account's key.
+func entryRowsByAccount(records []eventlog.Record) ([]row, error) {
+	return entryRowsBy(records, func(e *ledger.Event, p ledger.Posting) string {
+		return accountKey(e.Ledger, p.Account.String(), p.Asset)
+	})
+}
+
+func entryRowsBy(records []eventlog.Record, key func(*ledger.Event, ledger.Posting) string) ([]row, error) {
 	rows := make([]row, 0, 2*len(records)) //nolint:mnd // Most events post twice.
 	var postings []ledger.Posting
 	for i := range records {
@@ -44,13 +60,13 @@ func entryRows(records []eventlog.Record) ([]row, error) {
 		for n, p := range postings {
 			value, err := json.Marshal(entryRow{
 				EventID: e.ID, Entry: n, Ledger: e.Ledger, Account: p.Account.String(), AssetCode: p.Asset,
-				Direction: p.Direction.String(), Amount: json.Number(p.Amount.String()), OccurredAt: e.Time.UnixMicro(),
+				Direction: p.Direction.String(), Amount: json.Number(p.Amount.String()), OccurredAt: e.Time,
 				EventType: string(e.Type), Reference: e.Subject,
 			})
 			if err != nil {
 				return nil, fmt.Errorf("an entry of %v as JSON: %w", records[i].Position, err)
 			}
-			rows = append(rows, row{[]byte(e.Key()), value})
+			rows = append(rows, row{[]byte(key(e, p)), value})
 		}
 	}
 	return rows, nil

@@ -95,7 +95,7 @@ func (t Transactions) Run(ctx context.Context, on Servers) (Outcome, error) {
 	if err := group.Wait(); err != nil {
 		return Outcome{}, err
 	}
-	return since(started, done.Load()), nil
+	return Outcome{Events: done.Load(), Seconds: time.Since(started).Seconds()}, nil
 }
 
 // extent is where the log's partitions begin and end.

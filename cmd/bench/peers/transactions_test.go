@@ -17,7 +17,7 @@ func TestTransactions(t *testing.T) {
 	for _, how := range []Transactions{{}, {Workers: 4}, {Pipelined: true}, {Workers: 4, Pipelined: true}} {
 		outcome, err := how.Run(t.Context(), on)
 		require.NoError(t, err)
-		require.EqualValues(t, events, outcome.Count)
+		require.EqualValues(t, events, outcome.Events)
 		require.ElementsMatch(t, expected, ask(t, on.Postgres,
 			`SELECT account, asset_code, trim_scale(debits)::text, trim_scale(credits)::text FROM peer_transactions.balances`), "%+v", how)
 		require.ElementsMatch(t, expected, ask(t, on.Postgres, `SELECT account, asset_code,
@@ -26,5 +26,5 @@ func TestTransactions(t *testing.T) {
 	}
 	outcome, err := Transactions{Workers: 2, Pipelined: true, Events: 100}.Run(t.Context(), on)
 	require.NoError(t, err)
-	require.EqualValues(t, 100, outcome.Count)
+	require.EqualValues(t, 100, outcome.Events)
 }
