@@ -89,10 +89,15 @@ test: need-go need-node ## Run every test, from a fresh clone, with the race det
 .PHONY: lint
 lint: lint-go lint-schemas lint-generated lint-vulnerabilities ## Run every linter: Go, schemas, generated code, known vulnerabilities
 
+# Peers are measured on a broker of Apache Kafka, where there can be one, and the product beside them on the same.
+JAVA = $(and $(shell command -v java),$(shell command -v mvn))
+PEERS_ARGS = $(if $(PEERS),$(if $(BENCH_OF),,--of '^peer/') $(if $(JAVA),--apache))
+
 .PHONY: bench
-bench: need-go need-node ## Measure floors and product side by side (BENCH_OF=regexp, BENCH_ARGS='--repeat 3'; "--list" lists)
+bench: need-go need-node ## Measure floors and product side by side (BENCH_OF=regexp, BENCH_ARGS='--repeat 3'; PEERS=1: peers and product)
+	@[ -z "$(PEERS)" -o -n "$(JAVA)" ] || echo 'WARNING: no java or no mvn, so the peers that need them are SKIPPED.' >&2
 	@CGO_ENABLED=0 go build -trimpath -o bin/bench ./cmd/bench
-	@exec bin/bench $(if $(BENCH_OF),--of '$(BENCH_OF)') $(BENCH_ARGS)
+	@exec bin/bench $(if $(BENCH_OF),--of '$(BENCH_OF)') $(PEERS_ARGS) $(BENCH_ARGS)
 
 .PHONY: microbench
 microbench: need-go need-node ## Run the packages' own benchmarks (BENCH=regexp)

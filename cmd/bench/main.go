@@ -12,6 +12,7 @@ import (
 
 	"github.com/tributary-ledger/tributary/cmd/bench/floors"
 	"github.com/tributary-ledger/tributary/cmd/bench/internal/measure"
+	"github.com/tributary-ledger/tributary/cmd/bench/peers"
 	"github.com/tributary-ledger/tributary/cmd/bench/product"
 	"github.com/tributary-ledger/tributary/deploy/devstack"
 )
@@ -38,7 +39,7 @@ func main() {
 
 // all are all measures there are, in the order in which they run: what is compared side by side.
 func all() []measure.Measure {
-	return slices.Concat(floors.Measures(), product.Measures())
+	return slices.Concat(floors.Measures(), product.Measures(), peers.Measures())
 }
 
 func parse(args []string) (*flags, error) {

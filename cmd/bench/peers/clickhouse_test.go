@@ -17,9 +17,8 @@ func TestKafkaEngine(t *testing.T) {
 	for range 2 { // Again, over what the first left.
 		from, err := PrepareRevenue(t.Context(), on.Kafka, 2)
 		require.NoError(t, err)
-		outcome, err := KafkaEngine{}.Run(t.Context(), on, from)
+		_, err = KafkaEngine{}.Run(t.Context(), on, from)
 		require.NoError(t, err)
-		require.Equal(t, from.Rows, outcome.Rows)
 	}
 	conn, err := clickhouse.Open(t.Context(), on.ClickHouse)
 	require.NoError(t, err)

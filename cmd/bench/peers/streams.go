@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +53,9 @@ func (s Streams) Run(ctx context.Context, on Servers, from Prepared) (_ Outcome,
 	if err != nil {
 		return Outcome{}, nil, err
 	}
-	defer func() { err = errors.Join(err, stop(ctx, program)) }()
+	defer func() {
+		err = errors.Join(err, stop(ctx, program), deleteTopics(context.WithoutCancel(ctx), on.Kafka, application))
+	}()
 	select {
 	case <-program.Done():
 	case <-ctx.Done():
@@ -142,6 +145,28 @@ func changelog(ctx context.Context, kafka eventlog.Config, topic string) (map[st
 		})
 	}
 	return decodeSums(values)
+}
+
+// deleteTopics deletes what an application of Kafka Streams has made for itself.
+func deleteTopics(ctx context.Context, kafka eventlog.Config, application string) error {
+	client, err := eventlog.NewClient(kafka)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	admin := kadm.NewClient(client)
+	topics, err := admin.ListTopics(ctx)
+	if err != nil {
+		return fmt.Errorf("list the topics of Kafka Streams: %w", err)
+	}
+	own := slices.DeleteFunc(topics.Names(), func(topic string) bool { return !strings.HasPrefix(topic, application) })
+	if len(own) == 0 {
+		return nil
+	}
+	if _, err := admin.DeleteTopics(ctx, own...); err != nil {
+		return fmt.Errorf("delete the topics of Kafka Streams: %w", err)
+	}
+	return nil
 }
 
 // decodeSums reads what Balances.java writes: how many entries, and two sums, big endian.

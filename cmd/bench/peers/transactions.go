@@ -25,7 +25,7 @@ type Transactions struct {
 	// Pipelined makes a record one statement, and has many of them under way on a connection; else a transaction is begun, filled and
 	// committed step by step, as by any client library.
 	Pipelined bool
-	// Events end it early; 0 is the whole log.
+	// Events end it early, with an even part of each partition; 0 is the whole log.
 	Events int64
 }
 
@@ -67,6 +67,7 @@ func (t Transactions) Run(ctx context.Context, on Servers) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	ends = t.part(starts, ends)
 	shares := make([]map[eventlog.TopicPartition]int64, max(t.Workers, 1))
 	for i, p := range eventlog.SortedPartitions(ends) {
 		_, err := conn.Exec(ctx, `INSERT INTO peer_transactions.offsets VALUES ($1, $2, $3)`, p.Topic, p.Partition, starts[p])
@@ -79,14 +80,12 @@ func (t Transactions) Run(ctx context.Context, on Servers) (Outcome, error) {
 		}
 		(*share)[p] = ends[p]
 	}
-	left := new(atomic.Int64)
-	left.Store(t.Events)
 	var done atomic.Int64
 	started := time.Now()
 	group, groupCtx := errgroup.WithContext(ctx)
 	for _, share := range shares {
 		group.Go(func() error {
-			w := worker{how: t, next: maps.Clone(starts), ends: share, left: left}
+			w := worker{how: t, next: maps.Clone(starts), ends: share}
 			err := w.run(groupCtx, on)
 			done.Add(w.done)
 			return err
@@ -96,6 +95,22 @@ func (t Transactions) Run(ctx context.Context, on Servers) (Outcome, error) {
 		return Outcome{}, err
 	}
 	return Outcome{Events: done.Load(), Seconds: time.Since(started).Seconds()}, nil
+}
+
+// part moves the ends so far forward that about as many records are before them as are wanted.
+func (t Transactions) part(starts, ends map[eventlog.TopicPartition]int64) map[eventlog.TopicPartition]int64 {
+	var records int64
+	for p, end := range ends {
+		records += end - starts[p]
+	}
+	if t.Events == 0 || t.Events >= records {
+		return ends
+	}
+	part := make(map[eventlog.TopicPartition]int64, len(ends))
+	for p, end := range ends {
+		part[p] = starts[p] + (end-starts[p])*t.Events/records
+	}
+	return part
 }
 
 // extent is where the log's partitions begin and end.
@@ -117,7 +132,6 @@ type worker struct {
 	how  Transactions
 	next map[eventlog.TopicPartition]int64 // After the last record that was applied or is under way.
 	ends map[eventlog.TopicPartition]int64
-	left *atomic.Int64 // Of Transactions.Events.
 	done int64
 }
 
@@ -171,9 +185,6 @@ func (w *worker) consume(ctx context.Context, client *kgo.Client, to applier) er
 			p := record.TopicPartition()
 			if record.Offset >= w.ends[p] {
 				continue
-			}
-			if w.how.Events > 0 && w.left.Add(-1) < 0 {
-				return to.flush()
 			}
 			if err := to.apply(ctx, w.next[p], &record); err != nil {
 				return fmt.Errorf("apply %v: %w", record.Position, err)
