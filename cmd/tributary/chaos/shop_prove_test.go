@@ -22,11 +22,13 @@ import (
 func (s *shop) finish() {
 	c := s.c
 	c.Helper()
+	began := time.Now()
 	c.await(patience, "nothing is under way any more, and the gateways are ready", func() bool {
 		open, err := s.hurry()
 		pause(c.Context(), 200*time.Millisecond)
 		return c.Failed() || err == nil && open == 0 && s.ready() && c.readers.passed(c.ends())
 	})
+	c.Logf("nothing was under way any more after %s", time.Since(began).Round(time.Millisecond))
 }
 
 func (s *shop) ready() bool {
