@@ -19,14 +19,14 @@ import (
 // TRIBUTARY_CHAOS_TIME for how long at most, else a minute: a run among other tests is short.
 func TestChaosOnTheEmbeddedKafka(t *testing.T) {
 	t.Parallel()
-	newChaos(t, embeddedKafka(t)).run(6)
+	newChaos(t, embeddedKafka(t)).run(5)
 }
 
 // TestChaosOnThreeBrokers does the same on Apache Kafka, three replicas of which two must be in sync. Batches that are all or nothing
 // are published as well.
 func TestChaosOnThreeBrokers(t *testing.T) {
 	t.Parallel()
-	newChaos(t, threeBrokers(t)).run(6)
+	newChaos(t, threeBrokers(t)).run(5)
 }
 
 // patience bounds waits that only a bug can exceed: everything recovers from every fault in less.
