@@ -23,6 +23,7 @@ type ApacheKafkaConfig struct {
 	Dir     string            // folder for the brokers' data, properties and logs; made when missing
 	Brokers int               // 0 means 1; each is a controller too
 	HeapMB  int               // of each broker; 0 means 256
+	Steady  bool              // as brokers run that run for long, for benchmarks: slower to start, and then faster
 	Configs map[string]string // more broker settings, which win over ours
 	Logger  *slog.Logger      // nil for slog's default
 	// Advertise are the addresses, host:port, that clients are told to use, of a proxy in front of each broker; empty means the brokers' own.

@@ -24,12 +24,14 @@ const (
 
 // jvm is a command that runs a class of Kafka's.
 func (k *ApacheKafka) jvm(ctx context.Context, dir, class string, args ...string) *exec.Cmd {
-	all := append([]string{
-		"-Xmx" + strconv.Itoa(k.config.HeapMB) + "m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", // quick to start, beside others
-		"-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError",
-		"-Dlog4j2.configurationFile=" + filepath.Join(dir, "log4j2.properties"),
-		"-cp", filepath.Join(k.jars, "*"), class,
-	}, args...)
+	pace := []string{"-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"} // quick to start, beside others
+	if k.config.Steady {
+		pace = []string{"-XX:+UseG1GC"}
+	}
+	all := slices.Concat(pace, []string{
+		"-Xmx" + strconv.Itoa(k.config.HeapMB) + "m", "-XX:-UsePerfData", "-XX:+ExitOnOutOfMemoryError",
+		"-Dlog4j2.configurationFile=" + filepath.Join(dir, "log4j2.properties"), "-cp", filepath.Join(k.jars, "*"), class,
+	}, args)
 	return exec.CommandContext(ctx, k.java, all...) //nolint:gosec // found on PATH
 }
 

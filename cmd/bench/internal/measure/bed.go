@@ -132,7 +132,7 @@ func (b *Bed) startKafka(ctx context.Context) (*cluster, error) {
 	}
 	var server kafkaServer
 	if b.Apache {
-		server, err = devstack.StartApacheKafka(ctx, devstack.ApacheKafkaConfig{Dir: dir, HeapMB: 1024, Logger: quiet()})
+		server, err = devstack.StartApacheKafka(ctx, devstack.ApacheKafkaConfig{Dir: dir, HeapMB: 1024, Steady: true, Logger: quiet()})
 	} else {
 		server, err = devstack.StartKafka(ctx, devstack.KafkaConfig{Dir: dir})
 	}
