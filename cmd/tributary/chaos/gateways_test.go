@@ -85,11 +85,11 @@ func (c *chaos) ofGateways() []fault {
 	providers := []*copyOf{c.sandbox}
 	deck := []fault{
 		{gatewaysKilled, ofGateways, ofCopies(c.gateways, killed)},
-		{"gateways: restarted", ofGateways, ofCopies(c.gateways, restarted)},
+		{"gateways: restarted", ofGateways, ofCopies(c.gateways, c.restartedServing)},
 		{"gateways: paused", ofGateways, ofCopies(c.gateways, paused)},
 		{"gateways: all killed", ofGateways, c.killGateways},
 		{"sandbox: killed", ofSandbox, ofCopies(providers, killed)},
-		{"sandbox: restarted", ofSandbox, ofCopies(providers, restarted)},
+		{"sandbox: restarted", ofSandbox, ofCopies(providers, c.restartedServing)},
 		{"sandbox: paused", ofSandbox, ofCopies(providers, paused)},
 	}
 	deck = append(deck, c.ofNetwork(ofGateways, c.gateways[0].front.proxy, c.gateways[1].front.proxy)...)
@@ -109,6 +109,21 @@ func restarted(_ context.Context, p *process, _ *rand.Rand) error {
 	err := p.stop()
 	if err == nil && p.code() != 0 {
 		err = fmt.Errorf("%v was told to stop, and ended with %d:\n%s", p.command.Args, p.code(), p.tail())
+	}
+	return err
+}
+
+// restartedServing stops what answers calls: it may give up those that wait for others for longer than it has, and says so.
+func (c *chaos) restartedServing(ctx context.Context, p *process, random *rand.Rand) error {
+	err := restarted(ctx, p, random)
+	if err == nil || p.running() || p.code() != exitNo {
+		return err
+	}
+	for _, why := range []string{"stop serving HTTP", "wait for Kafka to acknowledge"} {
+		if strings.Contains(p.said(), why) {
+			c.report.note("stops of what serves, with calls under way that came to no end in 10 s")
+			return nil
+		}
 	}
 	return err
 }

@@ -13,8 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// exitUnreachable says that a server cannot be reached.
-const exitUnreachable = 3
+const (
+	// exitNo says that it was not done.
+	exitNo = 1
+	// exitUnreachable says that a server cannot be reached.
+	exitUnreachable = 3
+)
 
 // build makes the program.
 func (c *chaos) build() string {
