@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,16 +38,18 @@ type gateway struct {
 	server   *web.Server
 	queries  *queries.Queries
 	reads    readStores
+	reporter *reporter
 
 	mu      sync.Mutex
-	trouble error // why it is not ready
+	trouble error     // why it is not ready
+	since   time.Time // when it last became ready, or ceased to be
 }
 
 var errStarting = errors.New("the gateway is starting")
 
 // newGateway listens at http.addr, and serves from when it runs. It dials nothing yet.
 func (a *app) newGateway(ctx context.Context, logger *slog.Logger) (_ *gateway, err error) {
-	g := &gateway{logger: logger, registry: prometheus.NewRegistry(), trouble: errStarting}
+	g := &gateway{logger: logger, registry: prometheus.NewRegistry(), trouble: errStarting, since: time.Now()}
 	g.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	defer func() {
 		if err != nil {
@@ -72,6 +75,8 @@ func (a *app) newGateway(ctx context.Context, logger *slog.Logger) (_ *gateway, 
 	if g.server, err = a.listenHTTP(ctx, handler, logger); err != nil {
 		return nil, err
 	}
+	g.reporter = newReporter(g.paying.projectors(), g.pool, logger)
+	g.reporter.gateway = g
 	return g, nil
 }
 
@@ -110,16 +115,28 @@ func (a *app) gatewayHandler(g *gateway) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	most, err := a.wholeNumber("http.max_requests", 0)
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := a.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	probes := web.Health{Ready: g.ready}.Handler()
 	mux.Handle("GET /livez", probes)
 	mux.Handle("GET /readyz", probes)
-	api := web.NewAPI(mux, web.APIConfig{Version: version, Authenticate: g.callers.Authenticate, RequestsPerSecond: perSecond})
+	api := web.NewAPI(mux, web.APIConfig{
+		Version: version, Authenticate: g.callers.Authenticate, RequestsPerSecond: perSecond, MaxRequests: most,
+	})
 	log := countedLog{g.writer, g.atomic, publishedCounter(g.registry)}
 	g.paying.engine.Log = log
 	(&commands.Commands{Log: log, Atomic: log, Payments: g.paying.engine, Now: time.Now}).Register(api)
 	g.queries.Register(api)
-	return web.Gate{Mux: mux, Logger: g.logger, Metrics: g.registry, Origins: origins, Secure: a.secure()}.Handler(), nil
+	return web.Gate{
+		Mux: mux, Logger: g.logger, Metrics: g.registry, Origins: origins, Proxies: proxies, Secure: a.secure(),
+	}.Handler(), nil
 }
 
 // countedLog counts what is published.
@@ -185,6 +202,7 @@ func findKeyIn(pool *pgxpool.Pool) web.FindKey {
 
 // run serves until the context ends, answers what is under way, and then waits for what is not acknowledged yet.
 func (g *gateway) run(ctx context.Context) error {
+	defer g.reporter.start(ctx)()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return g.server.Run(ctx) })
 	group.Go(func() error { return g.queries.Run(ctx) })
@@ -238,13 +256,27 @@ func (g *gateway) probe(ctx context.Context) {
 	group.Wait()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.trouble = errors.Join(problems[:]...)
+	was := g.trouble
+	if g.trouble = errors.Join(problems[:]...); (was == nil) != (g.trouble == nil) || errors.Is(was, errStarting) {
+		g.since = time.Now()
+	}
+}
+
+// troubled is why it is not ready, if it is not, and since when it is so.
+func (g *gateway) troubled() (error, time.Time) { //nolint:revive // the error is what is asked for, and not one of asking
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.trouble, g.since
+}
+
+// address is where to find it from elsewhere, which may not be what it calls itself here.
+func (g *gateway) address(host string) string {
+	return strings.Replace(g.server.URL(), "://localhost:", "://"+host+":", 1)
 }
 
 func (g *gateway) ready() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.trouble
+	trouble, _ := g.troubled()
+	return trouble
 }
 
 // noteUsed keeps when keys were used last.

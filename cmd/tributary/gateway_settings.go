@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strconv"
 	"strings"
@@ -62,6 +63,26 @@ func (a *app) corsOrigins() ([]string, error) {
 		}
 	}
 	return origins, nil
+}
+
+// trustedProxies are the networks whose X-Forwarded-For is believed.
+func (a *app) trustedProxies() ([]netip.Prefix, error) {
+	var proxies []netip.Prefix
+	for text := range strings.SplitSeq(a.settings.get("http.trusted_proxies"), ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		prefix, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, notOne := netip.ParseAddr(text)
+			if notOne != nil {
+				return nil, usagef("http.trusted_proxies holds %q, which is no network: want 10.0.0.0/8, fd00::/8 or an address", text)
+			}
+			prefix = netip.PrefixFrom(address, address.BitLen())
+		}
+		proxies = append(proxies, prefix.Masked())
+	}
+	return proxies, nil
 }
 
 // tokens knows callers by JWTs; nil where no issuer is configured.

@@ -51,6 +51,14 @@ func (a *app) newPaying(g *gateway, kafka eventlog.Config) (*paying, error) {
 	return p, nil
 }
 
+// projectors are those of the recovery, where it runs.
+func (p *paying) projectors() []projector {
+	if len(p.engine.Providers) == 0 {
+		return nil
+	}
+	return []projector{{reactors.Name, p.tasks}}
+}
+
 // run finishes what is open until the context ends. Without a provider nothing of ours can be. Its trouble is told, and no reason for
 // the gateway to stop.
 func (p *paying) run(ctx context.Context) {

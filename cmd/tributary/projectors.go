@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"sync"
 
 	driver "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -198,10 +197,7 @@ func (p *projectors) run(ctx context.Context, stopped func(name string, err erro
 	defer cancel()
 	failures := make([]error, len(p.all))
 	var group errgroup.Group
-	var reporting sync.WaitGroup
-	reportCtx, ended := context.WithCancel(context.WithoutCancel(ctx))
-	reporting.Go(func() { p.reporter.run(reportCtx) })
-	defer func() { ended(); reporting.Wait() }()
+	defer p.reporter.start(ctx)()
 	for i, one := range p.all {
 		group.Go(func() error {
 			err := one.runner.Run(ctx)

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -23,14 +24,16 @@ const (
 	reportPatience = 5 * time.Second
 )
 
-// reporter tells Postgres how the projectors of this process are, for `tributary status`. It has a connection of its own, and
-// commits wait for it nowhere.
+// reporter tells Postgres how the projectors of this process are, and its gateway, for `tributary status`. It has a connection of its
+// own, and commits wait for it nowhere.
 type reporter struct {
 	all     []projector
+	gateway *gateway // nil where there is none
 	config  *pgx.ConnConfig
 	logger  *slog.Logger
 	process uuid.UUID
 	host    string
+	began   time.Time
 
 	conn  *pgx.Conn
 	first bool
@@ -45,8 +48,17 @@ func newReporter(all []projector, pool *pgxpool.Pool, logger *slog.Logger) *repo
 		host = "unknown"
 	}
 	return &reporter{
-		all: all, config: config, logger: logger, process: uuid.New(), host: host, first: true, ready: map[string]time.Time{},
+		all: all, config: config, logger: logger, process: uuid.New(), host: host, began: time.Now(), first: true,
+		ready: map[string]time.Time{},
 	}
+}
+
+// start reports until the end is called, which returns after the last report: what runs is to end before.
+func (r *reporter) start(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var reporting sync.WaitGroup
+	reporting.Go(func() { r.run(ctx) })
+	return func() { cancel(); reporting.Wait() }
 }
 
 // run reports until the context ends, and then for the last time.
@@ -92,21 +104,49 @@ func (r *reporter) hangUp(ctx context.Context) {
 }
 
 func (r *reporter) report(ctx context.Context) error {
-	reports := make([]postgres.Report, len(r.all))
-	for i, one := range r.all {
-		reports[i] = r.of(one)
+	reports := make([]postgres.Report, 0, len(r.all)+1)
+	if r.gateway != nil {
+		reports = append(reports, r.ofGateway())
+	}
+	for _, one := range r.all {
+		reports = append(reports, r.of(one))
 	}
 	err := postgres.WriteReports(ctx, r.conn, reports, r.first)
 	r.first = r.first && err != nil
 	return err
 }
 
+// wellAs says of something in this process that it is well.
+func (r *reporter) wellAs(name string) postgres.Report {
+	report := postgres.Report{
+		Projection: name, Process: r.process, Host: r.host, PID: os.Getpid(), State: postgres.ReportReady, Version: version,
+		Running: time.Since(r.began),
+	}
+	if r.gateway != nil {
+		report.Address = r.gateway.address(r.host)
+	}
+	return report
+}
+
+// ofGateway is how the gateway is.
+func (r *reporter) ofGateway() postgres.Report {
+	report := r.wellAs(postgres.Gateway)
+	trouble, since := r.gateway.troubled()
+	report.Lasted = time.Since(since)
+	switch {
+	case errors.Is(trouble, errStarting):
+		report.State, report.Reason = postgres.ReportJoining, trouble.Error()
+	case trouble != nil:
+		report.State, report.Reason = postgres.ReportStuck, tellable(strings.ReplaceAll(trouble.Error(), "\n", "; "))
+	}
+	return report
+}
+
 // of is how one projector is.
 func (r *reporter) of(one projector) postgres.Report {
 	health := one.runner.Health()
-	report := postgres.Report{
-		Projection: one.name, Process: r.process, Host: r.host, PID: os.Getpid(), Partitions: health.Partitions(), State: postgres.ReportReady,
-	}
+	report := r.wellAs(one.name)
+	report.Partitions = health.Partitions()
 	troubles := health.Troubles()
 	if len(troubles) == 0 {
 		if _, since := r.ready[one.name]; !since {

@@ -151,6 +151,8 @@ func TestServeRefusesSettingsThatCannotBeMeant(t *testing.T) {
 		"--http-cors-origins=https://a.example/x": "no origin",
 		"--http-rate=many":                        "whole number",
 		"--http-max-connections=0":                "whole number",
+		"--http-max-requests=-1":                  "whole number",
+		"--http-trusted-proxies=10.0.0.0/8,lan":   "no network",
 		"--http-cert-file=/no/such.pem":           "/no/such.pem",
 		"--http-addr=127.0.0.1:99999":             "--http-addr",
 	} {

@@ -52,6 +52,8 @@ func allSettings() []setting {
 		{key: "http.addr", fallback: "127.0.0.1:8080", usage: "address of the HTTP API"},
 		{key: "http.rate", fallback: "1000", rare: true, usage: "requests a second of one key, at each gateway; 0 for no bound"},
 		{key: "http.max_connections", fallback: "10000", rare: true, usage: "connections to the HTTP API; past it the unused go"},
+		{key: "http.max_requests", fallback: "2000", rare: true, usage: "requests under way at a gateway; past it 503; 0 for no bound"},
+		{key: "http.trusted_proxies", rare: true, usage: "networks of proxies whose X-Forwarded-For is believed, 10.0.0.0/8[,…]"},
 		{key: "http.cert_file", rare: true, usage: "PEM file with the HTTP API's certificate; read again when it changes"},
 		{key: "http.key_file", rare: true, usage: "PEM file with the key of that certificate"},
 		{key: "http.cors_origins", rare: true, usage: "origins whose pages may call the HTTP API, https://…[,https://…]; * for any"},

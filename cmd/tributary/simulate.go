@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/time/rate"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/simulation"
@@ -24,6 +25,7 @@ type simulateFlags struct {
 	start, span string
 	out, expect string
 	wait        bool
+	rate        int
 	timeout     time.Duration
 }
 
@@ -46,6 +48,7 @@ that the tables must come to are added up meanwhile, by the stories themselves; 
 		Example: `  tributary simulate --events 1_000_000 --seed 7 --span 3y
   tributary simulate --duplicates 1% --bad 0.1% --ledger test --expect expected.json --wait
   tributary verify --expect expected.json
+  tributary simulate --events 60000 --rate 1000     # for a minute, 1,000 a second
   tributary simulate --events 1000 --out - | jq -r .type | sort | uniq -c
   tributary simulate --events 100000 --out day.ndjson --span 24h --json | jq .bytes`,
 		Args:              cobra.NoArgs,
@@ -66,6 +69,7 @@ that the tables must come to are added up meanwhile, by the stories themselves; 
 	set.TextVar(&flags.troubles.Conflicts, "conflicts", simulation.Share(0), "`share` of the events that come again, with another content")
 	set.TextVar(&flags.troubles.Bad, "bad", simulation.Share(0), "how many invalid ones come besides, as a `share` of the events")
 	set.StringVar(&flags.expect, "expect", "", "write what the tables must come to, as JSON, to this `file`, or stdout (-)")
+	set.IntVar(&flags.rate, "rate", 0, "how many go to the log a second, with what goes wrong (default as fast as it takes them)")
 	set.BoolVar(&flags.wait, "wait", false, "wait until every projection has the events")
 	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long to wait at most")
 	a.jsonFlag(command, `an object of events, types (a number for each), seed, accounts, ledger, from and to (times of events), traffic
@@ -96,6 +100,10 @@ func (f *simulateFlags) check() error {
 	switch {
 	case f.out == "-" && f.expect == "-":
 		return usagef("--out and --expect cannot both go to stdout: name a file for one of them")
+	case f.rate < 0:
+		return usagef("--rate %d is no number of events a second", f.rate)
+	case f.out != "" && f.rate > 0:
+		return usagef("--rate is for events that go to the log; a file takes them as they come")
 	case f.out != "" && f.wait:
 		return usagef("--wait is for events that go to the log: publish %s with --wait", f.out)
 	}
@@ -151,7 +159,12 @@ func (a *app) simulate(ctx context.Context, flags simulateFlags) error {
 	if err != nil {
 		return err
 	}
-	s := &simulator{options: stream.Options(), traffic: traffic, types: map[ledger.Type]int64{}}
+	s := &simulator{options: stream.Options(), traffic: traffic, types: map[ledger.Type]int64{}, atOnce: simulatedAtOnce}
+	if flags.rate > 0 {
+		const looksPerSecond = 100 // so that they come evenly
+		s.atOnce = min(simulatedAtOnce, max(1, flags.rate/looksPerSecond))
+		s.pace = rate.NewLimiter(rate.Limit(flags.rate), s.atOnce)
+	}
 	began := time.Now()
 	sent, err := a.simulateAll(ctx, flags.out, s)
 	if err := errors.Join(err, expect.close(traffic, err == nil)); err != nil {
@@ -194,6 +207,8 @@ type simulator struct {
 	types    map[ledger.Type]int64
 	bytes    int64
 	from, to time.Time
+	atOnce   int           // how many are made at once
+	pace     *rate.Limiter // nil where there is no haste to hold back
 }
 
 // simulatedAtOnce is how many messages are made between two looks at the context.
@@ -201,7 +216,7 @@ const simulatedAtOnce = 512
 
 // next makes some messages; none at the end.
 func (s *simulator) next() []simulation.Message {
-	messages := make([]simulation.Message, 0, simulatedAtOnce)
+	messages := make([]simulation.Message, 0, s.atOnce)
 	before := s.made
 	for len(messages) < cap(messages) {
 		message, ok := s.traffic.Next()

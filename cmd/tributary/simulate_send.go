@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,7 +23,9 @@ func (a *app) simulateToLog(ctx context.Context, s *simulator) (*sending, error)
 	sent := &sending{last: map[eventlog.TopicPartition]int64{}}
 	began := time.Now()
 	for messages := s.next(); len(messages) > 0 && err == nil; messages = s.next() {
-		err = client.send(ctx, sent, messages)
+		if err = s.await(ctx, len(messages)); err == nil {
+			err = client.send(ctx, sent, messages)
+		}
 	}
 	if err == nil {
 		err = client.flush(ctx)
@@ -32,6 +35,17 @@ func (a *app) simulateToLog(ctx context.Context, s *simulator) (*sending, error)
 		return nil, err
 	}
 	return sent, nil
+}
+
+// await waits until so many more may go.
+func (s *simulator) await(ctx context.Context, messages int) error {
+	if s.pace == nil {
+		return nil
+	}
+	if err := s.pace.WaitN(ctx, messages); err != nil {
+		return fmt.Errorf("keep to --rate: %w", cmp.Or(ctx.Err(), err))
+	}
+	return nil
 }
 
 // logClient writes events as we do and, beside that, whatever others may write. An event and the conflicts with it go the

@@ -105,6 +105,17 @@ func (s *stopAfter) Write(p []byte) (int, error) {
 	return s.Buffer.Write(p)
 }
 
+// A pace may be slower than asked for, never faster.
+func TestSimulateKeepsToARate(t *testing.T) {
+	t.Parallel()
+	b := migrated(t)
+	done := decode[simulated](t, b.must(t, "simulate", "--events=150", "--rate=100", "--json").stdout)
+	require.EqualValues(t, 150, done.Events)
+	require.GreaterOrEqual(t, done.Seconds, 1.4)
+	require.Equal(t, exitUsage, b.run(t, "simulate", "--rate=10", "--out=-").code)
+	require.Equal(t, exitUsage, b.run(t, "simulate", "--rate=-1").code)
+}
+
 func TestSimulateStopsAtAWholeLine(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())

@@ -21,8 +21,8 @@ func newStatusCommand(a *app) *cobra.Command {
 	command := &cobra.Command{
 		Use:   "status",
 		Short: "Show brokers, topics, projections and their lag, and what is stuck and why",
-		Long: `Shows where everything is, and what is stuck, why, and since when: a projector tells of itself every few seconds, so this says
-what only its process knows, and which process has fallen silent. The exit code is 1 where topics are set so that events can be
+		Long: `Shows where everything is, and what is stuck, why, and since when: projectors and gateways tell of themselves every few
+seconds, so this says what only their processes know, and which of them has fallen silent. The exit code is 1 where topics are set so that events can be
 lost, or where the log is no longer the one that a projection was built from, or where Postgres and ClickHouse are not of one
 time; 3 where a server cannot be reached (what the other one says is shown all the same).`,
 		Example: `  tributary status
@@ -35,6 +35,8 @@ time; 3 where a server cannot be reached (what the other one says is shown all t
 (severity, topic, setting, found, want, danger, fix),
 projections (name, version, generation, partitions, lag_events, lag_seconds, events_per_second, members, state, reason,
 since (when it became stuck or stopped), projectors: host, pid, partitions, state, reason, since, heard_seconds_ago),
+gateways (address, version, host, pid, state, reason, since, running_since, heard_seconds_ago),
+recovery (of payments that gateways left under way: state, reason, lag_events, lag_seconds, under_way, overdue),
 quarantine (a number for each reason), quarantine_released (how many of those), conflicts,
 replays (who builds, swaps or drops generations right now, by projection: who, address, since, pid),
 unreachable (a sentence for each server); what is not known is null`)
@@ -47,6 +49,8 @@ type statusReport struct {
 	ClickHouse  *clickhouseStatus  `json:"clickhouse"`
 	Problems    []eventlog.Problem `json:"problems"`
 	Projections []projectionStatus `json:"projections"`
+	Gateways    []gatewayStatus    `json:"gateways"`
+	Recovery    *recoveryStatus    `json:"recovery"`
 	Quarantine  map[string]int64   `json:"quarantine"`
 	Released    *int64             `json:"quarantine_released"`
 	Conflicts   *int64             `json:"conflicts"`
@@ -119,6 +123,16 @@ func (a *app) statusOfKafka(ctx context.Context, report *statusReport) error {
 	return err
 }
 
+// describeKafka asks Kafka how its log is now.
+func (a *app) describeKafka(ctx context.Context) (*eventlog.Cluster, error) {
+	admin, err := a.openKafka(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer admin.Close()
+	return admin.Describe(ctx)
+}
+
 // groupMembers is how many projectors each projection has.
 func (a *app) groupMembers(ctx context.Context) (map[string]int, error) {
 	config, err := a.kafka(a.logger(slog.LevelError))
@@ -126,7 +140,7 @@ func (a *app) groupMembers(ctx context.Context) (map[string]int, error) {
 		return nil, err
 	}
 	groups := map[string]string{}
-	for _, definition := range definitions() {
+	for _, definition := range append(definitions(), recoveryDefinition()) {
 		groups[definition.Group()] = definition.Name
 	}
 	counts, err := countMembers(ctx, config, groups)
@@ -149,6 +163,11 @@ func (a *app) printStatus(report *statusReport) error {
 			return err
 		}
 	}
+	if len(report.Gateways) > 0 {
+		if err := a.printf("%s%s\n", gatewayTable(report.Gateways), a.gatewayReasons(report.Gateways)); err != nil {
+			return err
+		}
+	}
 	if report.Quarantine != nil {
 		counts := map[string]int{}
 		for reason, n := range report.Quarantine {
@@ -160,6 +179,11 @@ func (a *app) printStatus(report *statusReport) error {
 	}
 	if report.Conflicts != nil {
 		if err := a.printf("conflicts   %s\n", count(*report.Conflicts)); err != nil {
+			return err
+		}
+	}
+	if told := report.Recovery.String(); told != "" {
+		if err := a.printf("recovery    %s\n", told); err != nil {
 			return err
 		}
 	}

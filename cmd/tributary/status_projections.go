@@ -19,6 +19,7 @@ import (
 	"github.com/tributary-ledger/tributary/projections"
 	"github.com/tributary-ledger/tributary/projections/postgres"
 	"github.com/tributary-ledger/tributary/projections/quarantine"
+	"github.com/tributary-ledger/tributary/projections/reactors"
 	"github.com/tributary-ledger/tributary/projections/replay"
 )
 
@@ -85,13 +86,16 @@ func (a *app) statusOfPostgres(ctx context.Context, report *statusReport) error 
 		if report.Replays, err = replay.UnderWay(ctx, pool, definitions()); err != nil {
 			return err
 		}
-		return judgeProjections(ctx, pool, report, a.leftOut(projectionNames()))
+		if err := a.judgeProjections(ctx, pool, report); err != nil {
+			return err
+		}
+		return report.Recovery.count(ctx, pool)
 	})
 }
 
 // judgeProjections looks at the progress of all, and a moment later again where one is behind: to be behind is no fault, to
 // stay there is.
-func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusReport, off []string) error {
+func (a *app) judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusReport) error {
 	first, live, err := readPlaces(ctx, pool)
 	if err != nil {
 		return err
@@ -101,16 +105,14 @@ func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusRep
 		return err
 	}
 	started := time.Now()
-	for _, definition := range definitions() {
-		judged := report.judge(definition, live, first[definition.Name])
-		if slices.Contains(off, judged.Name) {
-			if judged.State == stateMissing {
-				judged.State, judged.Reason = stateOff, ""
-			}
-			judged.Reason = strings.TrimPrefix(judged.Reason+"; "+leftOutReason, "; ")
+	off := a.leftOut(projectionNames())
+	report.hearGateways(reports[postgres.Gateway], started)
+	report.judgeAll(live, first, reports, off, started)
+	if report.seemsLost() { // Kafka was asked before: by now projections may be past what it had
+		if report.Kafka, err = a.describeKafka(ctx); err != nil {
+			return err
 		}
-		judged.hear(reports[judged.Name], started)
-		report.Projections = append(report.Projections, judged)
+		report.judgeAll(live, first, reports, off, started)
 	}
 	if !slices.ContainsFunc(report.Projections, func(p projectionStatus) bool { return p.State == stateBehind }) {
 		return nil
@@ -131,6 +133,28 @@ func judgeProjections(ctx context.Context, pool *pgxpool.Pool, report *statusRep
 		report.Projections[i].pace(first, second, time.Since(started))
 	}
 	return nil
+}
+
+// judgeAll compares every projection's progress, and the recovery's, with the log.
+func (r *statusReport) judgeAll(live map[string]int32, at places, reports map[string][]postgres.Report, off []string, now time.Time) {
+	r.judgeRecovery(live, at[reactors.Name], reports[reactors.Name], now)
+	r.Projections = r.Projections[:0]
+	for _, definition := range definitions() {
+		judged := r.judge(definition, live, at[definition.Name])
+		if slices.Contains(off, judged.Name) {
+			if judged.State == stateMissing {
+				judged.State, judged.Reason = stateOff, ""
+			}
+			judged.Reason = strings.TrimPrefix(judged.Reason+"; "+leftOutReason, "; ")
+		}
+		judged.hear(reports[judged.Name], now)
+		r.Projections = append(r.Projections, judged)
+	}
+}
+
+// seemsLost tells whether a projection is past the log, as that was when it was described.
+func (r *statusReport) seemsLost() bool {
+	return r.Recovery.State == stateLost || slices.ContainsFunc(r.Projections, func(p projectionStatus) bool { return p.State == stateLost })
 }
 
 const placesQuery = `

@@ -230,9 +230,13 @@ func (b *Batch) events(caller *web.Principal, ids identity) (events []*ledger.Ev
 		total.Add(total, value)
 		if t.PostTitle != "" && t.PostID != "" && titles[t.PostID] != t.PostTitle {
 			titles[t.PostID] = t.PostTitle
-			events = append(events, event(caller, ids.id(fmt.Sprintf("title %d", i)), at, &eventsv1.PostPublished{
+			published := event(caller, ids.id(fmt.Sprintf("title %d", i)), at, &eventsv1.PostPublished{
 				PluginId: b.PluginID, PostId: t.PostID, Title: t.PostTitle,
-			}))
+			})
+			if invalid := ledger.Validate(published); invalid != nil {
+				return nil, nil, b.refuse(invalid, path)
+			}
+			events = append(events, published)
 		}
 		received := event(caller, ids.id(fmt.Sprintf("transaction %d", i)), at, &eventsv1.MonetizationReceived{
 			PluginId: b.PluginID, PaymentPointer: b.PaymentPointer, PostId: t.PostID, SessionId: t.SessionID,
@@ -249,6 +253,9 @@ func (b *Batch) events(caller *web.Principal, ids identity) (events []*ledger.Ev
 // refuse names the field of the batch at which an event is invalid: those of all transactions stand at its head.
 func (b *Batch) refuse(invalid *ledger.Invalid, path string) error {
 	where := inBody(invalid)
+	if where.Path == "title" {
+		where.Path = "post_title"
+	}
 	if strings.HasPrefix(where.Path, "plugin_id") || strings.HasPrefix(where.Path, "payment_pointer") {
 		path = "body."
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -19,6 +20,8 @@ type Authenticate func(ctx context.Context, token string) (*Principal, error)
 type APIConfig struct {
 	Version      string
 	Authenticate Authenticate
+	// MaxRequests bounds how many are under way of callers that are known; 0 bounds none. Past it a request is refused at once.
+	MaxRequests int
 	// RequestsPerSecond bounds each caller at this process, unless its key says otherwise; 0 bounds nobody.
 	RequestsPerSecond int
 }
@@ -67,7 +70,7 @@ func Needs(scopes ...Scope) []map[string][]string {
 
 // access lets a request pass whose caller has the operation's scope.
 func access(api huma.API, config APIConfig) func(huma.Context, func(huma.Context)) {
-	limits := newBuckets()
+	limits, places := newBuckets(), make(places, config.MaxRequests)
 	return func(ctx huma.Context, next func(huma.Context)) {
 		if len(ctx.Operation().Security) == 0 {
 			next(ctx)
@@ -86,6 +89,12 @@ func access(api huma.API, config APIConfig) func(huma.Context, func(huma.Context
 			Refuse(api, ctx, err)
 			return
 		}
+		if !places.take() {
+			Refuse(api, ctx, NewProblem(http.StatusServiceUnavailable, CodeUnavailable,
+				"this gateway has as many requests under way as it takes; send it again").After(time.Second))
+			return
+		}
+		defer places.leave()
 		next(huma.WithContext(ctx, WithPrincipal(ctx.Context(), principal)))
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -33,6 +32,8 @@ type Gate struct {
 	Metrics prometheus.Registerer
 	// Origins are those whose scripts may call the API from a browser, such as https://shop.example; * is any.
 	Origins []string
+	// Proxies are those whose X-Forwarded-For is believed.
+	Proxies []netip.Prefix
 	// Secure is whether callers come over TLS, and should never come otherwise.
 	Secure bool
 }
@@ -68,7 +69,7 @@ func (g Gate) Handler() http.Handler {
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now()
-		x := &exchange{id: requestID(r), address: addressOf(r.RemoteAddr)}
+		x := &exchange{id: requestID(r), address: g.address(r)}
 		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
 		answer := &answering{ResponseWriter: w}
 		g.headers(answer.Header(), x)
@@ -246,24 +247,6 @@ func requestID(r *http.Request) string {
 	return rand.Text()
 }
 
-// addressOf is the caller's address without its port; of IPv6 the network, because one caller has all of that.
-func addressOf(remote string) string {
-	const network = 64
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return remote
-	}
-	address, err := netip.ParseAddr(host)
-	if err != nil || address.Unmap().Is4() {
-		return host
-	}
-	prefix, err := address.WithZone("").Prefix(network)
-	if err != nil {
-		return host
-	}
-	return prefix.String()
-}
-
 // routeOf is a bounded set of names: what a caller made up is no label.
 func routeOf(r *http.Request) string {
 	if _, path, ok := strings.Cut(r.Pattern, " "); ok {
@@ -286,6 +269,9 @@ func (g Gate) log(r *http.Request, x *exchange, answer *answering, took time.Dur
 	attrs := []slog.Attr{
 		slog.String("request_id", x.id), slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", routeOf(r)),
 		slog.Int("status", answer.status()), slog.Float64("seconds", took.Seconds()), slog.String("remote", r.RemoteAddr),
+	}
+	if g.trusts(peerOf(r)) {
+		attrs = append(attrs, slog.String("caller", x.address))
 	}
 	if x.principal != nil {
 		attrs = append(attrs, slog.String("key", x.principal.ID), slog.String("ledger", x.principal.Ledger))

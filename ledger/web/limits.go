@@ -83,3 +83,25 @@ func (g guesses) failed(address string) {
 		g.of(address).Allow()
 	}
 }
+
+// places bound how many requests are under way. Only those of known callers take one: a stranger who sends slowly would else keep it. An
+// empty room bounds nothing.
+type places chan struct{}
+
+func (p places) take() bool {
+	if cap(p) == 0 {
+		return true
+	}
+	select {
+	case p <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p places) leave() {
+	if cap(p) > 0 {
+		<-p
+	}
+}

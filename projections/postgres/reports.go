@@ -10,12 +10,20 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// Report is what a projector's process says of itself, so that others see what it alone knows, and see when it falls silent.
+// Gateway is what a gateway reports as, where a projector names its projection.
+const Gateway = "gateway"
+
+// Report is what a projector's or a gateway's process says of itself, so that others see what it alone knows, and see when it falls silent.
 type Report struct {
 	Projection string
 	Process    uuid.UUID
 	Host       string
 	PID        int
+	// Address is where a gateway serves.
+	Address string
+	Version string
+	// Running is since when the process does.
+	Running    time.Duration
 	Partitions int
 	State      string
 	// Reason is why the state is not ReportReady.
@@ -36,8 +44,8 @@ const (
 
 const (
 	reportSQL = `
-		INSERT INTO tributary.reports (projection, process, host, pid, partitions, state, reason, since, reported_at)
-		SELECT projection, $2, $3, $4, partitions, state, reason, now() - lasted, now()
+		INSERT INTO tributary.reports (projection, process, host, pid, partitions, state, reason, since, reported_at, address, version, started_at)
+		SELECT projection, $2, $3, $4, partitions, state, reason, now() - lasted, now(), $9, $10, now() - $11::interval
 		FROM unnest($1::text[], $5::int4[], $6::text[], $7::text[], $8::interval[]) u(projection, partitions, state, reason, lasted)
 		ON CONFLICT (projection, process) DO UPDATE SET partitions = excluded.partitions, state = excluded.state,
 			reason = excluded.reason, since = excluded.since, reported_at = excluded.reported_at`
@@ -51,7 +59,7 @@ const (
 // forgetAfter is how long a silent process is told of, once another one reports.
 const forgetAfter = time.Hour
 
-// WriteReports says how the projectors of one process are. The first of them forgets those whose place it takes.
+// WriteReports says how what runs in one process is. The first of them forgets those whose place it takes.
 func WriteReports(ctx context.Context, conn *pgx.Conn, reports []Report, first bool) error {
 	if len(reports) == 0 {
 		return nil
@@ -70,7 +78,8 @@ func WriteReports(ctx context.Context, conn *pgx.Conn, reports []Report, first b
 			return fmt.Errorf("forget reports: %w", explain(err))
 		}
 	}
-	_, err := conn.Exec(ctx, reportSQL, names, of.Process, of.Host, of.PID, partitions, states, reasons, lasted)
+	_, err := conn.Exec(ctx, reportSQL, names, of.Process, of.Host, of.PID, partitions, states, reasons, lasted,
+		of.Address, of.Version, of.Running)
 	if err != nil {
 		return fmt.Errorf("write reports: %w", explain(err))
 	}
@@ -88,19 +97,21 @@ func WithdrawReports(ctx context.Context, conn *pgx.Conn, process uuid.UUID) err
 // ReadReports are all reports by their projection, those that were heard last first.
 func ReadReports(ctx context.Context, pool *pgxpool.Pool) (map[string][]Report, error) {
 	rows, err := pool.Query(ctx, `
-		SELECT projection, process, host, pid, partitions, state, reason,
-			greatest(now() - since, '0'), greatest(now() - reported_at, '0')
+		SELECT projection, process, host, pid, partitions, state, reason, address, version,
+			greatest(now() - since, '0'), greatest(now() - reported_at, '0'), greatest(now() - started_at, '0')
 		FROM tributary.reports ORDER BY projection, reported_at DESC, host, pid`)
 	if err != nil {
-		return nil, fmt.Errorf("read the projectors' reports: %w", explain(err))
+		return nil, fmt.Errorf("read the reports: %w", explain(err))
 	}
 	all := map[string][]Report{}
 	var r Report
-	_, err = pgx.ForEachRow(rows,
-		[]any{&r.Projection, &r.Process, &r.Host, &r.PID, &r.Partitions, &r.State, &r.Reason, &r.Lasted, &r.Silent}, func() error {
-			all[r.Projection] = append(all[r.Projection], r)
-			return nil
-		})
+	columns := []any{
+		&r.Projection, &r.Process, &r.Host, &r.PID, &r.Partitions, &r.State, &r.Reason, &r.Address, &r.Version, &r.Lasted, &r.Silent, &r.Running,
+	}
+	_, err = pgx.ForEachRow(rows, columns, func() error {
+		all[r.Projection] = append(all[r.Projection], r)
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("read the projectors' reports: %w", explain(err))
 	}
