@@ -20,7 +20,7 @@ type gatewayStatus struct {
 	Version string `json:"version"`
 	Host    string `json:"host"`
 	PID     int    `json:"pid"`
-	// State is ready, joining (it starts), stuck or silent.
+	// State is ready, starting, stuck or silent.
 	State  string    `json:"state"`
 	Reason string    `json:"reason"`
 	Since  time.Time `json:"since"`
@@ -29,6 +29,8 @@ type gatewayStatus struct {
 	// HeardSeconds is how long ago it said so.
 	HeardSeconds float64 `json:"heard_seconds_ago"`
 }
+
+const gatewayStarting = "starting"
 
 // hearGateways keeps those that are heard, and those that fell silent not long ago, or that nobody stands in for.
 func (r *statusReport) hearGateways(reports []postgres.Report, now time.Time) {
@@ -39,6 +41,9 @@ func (r *statusReport) hearGateways(reports []postgres.Report, now time.Time) {
 		heard = heard || said.State != projectorSilent
 		if said.State == projectorSilent && heard && reports[i].Silent > silentFor {
 			continue
+		}
+		if said.State == postgres.ReportJoining {
+			said.State, said.Reason = gatewayStarting, ""
 		}
 		r.Gateways = append(r.Gateways, gatewayStatus{
 			Address: reports[i].Address, Version: reports[i].Version, Host: said.Host, PID: said.PID, State: said.State, Reason: said.Reason,
