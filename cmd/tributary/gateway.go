@@ -263,10 +263,10 @@ func (g *gateway) probe(ctx context.Context) {
 }
 
 // troubled is why it is not ready, if it is not, and since when it is so.
-func (g *gateway) troubled() (error, time.Time) { //nolint:revive // the error is what is asked for, and not one of asking
+func (g *gateway) troubled() (since time.Time, trouble error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.trouble, g.since
+	return g.since, g.trouble
 }
 
 // address is where to find it from elsewhere, which may not be what it calls itself here.
@@ -275,7 +275,7 @@ func (g *gateway) address(host string) string {
 }
 
 func (g *gateway) ready() error {
-	trouble, _ := g.troubled()
+	_, trouble := g.troubled()
 	return trouble
 }
 

@@ -131,7 +131,7 @@ func (r *reporter) wellAs(name string) postgres.Report {
 // ofGateway is how the gateway is.
 func (r *reporter) ofGateway() postgres.Report {
 	report := r.wellAs(postgres.Gateway)
-	trouble, since := r.gateway.troubled()
+	since, trouble := r.gateway.troubled()
 	report.Lasted = time.Since(since)
 	switch {
 	case errors.Is(trouble, errStarting):

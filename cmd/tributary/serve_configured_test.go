@@ -97,8 +97,11 @@ oidc:
 	line, _, _ := strings.Cut(sample, "\n")
 	taken := ask(http.MethodPost, "/v1/events", line, "Content-Type", "application/cloudevents+json")
 	require.Equal(t, http.StatusAccepted, taken.status, taken.body)
-	payment := ask(http.MethodGet, "/v1/payments/pay-1001?after="+taken.header.Get("Tributary-Position"), "")
-	require.Equal(t, http.StatusOK, payment.status, payment.body)
+	var payment reply
+	require.Eventually(t, func() bool {
+		payment = ask(http.MethodGet, "/v1/payments/pay-1001?after="+taken.header.Get("Tributary-Position"), "")
+		return payment.status == http.StatusOK
+	}, time.Minute, time.Millisecond)
 	require.NoError(t, primary.Kill())
 	require.Eventually(t, func() bool {
 		return ask(http.MethodGet, "/v1/payments/pay-1001", "").body == payment.body // from the standby

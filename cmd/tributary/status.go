@@ -22,9 +22,9 @@ func newStatusCommand(a *app) *cobra.Command {
 		Use:   "status",
 		Short: "Show brokers, topics, projections and their lag, and what is stuck and why",
 		Long: `Shows where everything is, and what is stuck, why, and since when: projectors and gateways tell of themselves every few
-seconds, so this says what only their processes know, and which of them has fallen silent. The exit code is 1 where topics are set so that events can be
-lost, or where the log is no longer the one that a projection was built from, or where Postgres and ClickHouse are not of one
-time; 3 where a server cannot be reached (what the other one says is shown all the same).`,
+seconds, so this says what only their processes know, and which of them has fallen silent. The exit code is 1 where topics
+are set so that events can be lost, or where the log is no longer the one that a projection was built from, or where Postgres
+and ClickHouse are not of one time; 3 where a server cannot be reached (what the other one says is shown all the same).`,
 		Example: `  tributary status
   tributary status --json | jq '.projections[] | {name, lag_events, state}'`,
 		Args:              cobra.NoArgs,
@@ -168,6 +168,15 @@ func (a *app) printStatus(report *statusReport) error {
 			return err
 		}
 	}
+	if err := a.printCounts(report); err != nil {
+		return err
+	}
+	a.warnOfProblems(report.Problems)
+	return nil
+}
+
+// printCounts says what each of the rest comes to, in a line.
+func (a *app) printCounts(report *statusReport) error {
 	if report.Quarantine != nil {
 		counts := map[string]int{}
 		for reason, n := range report.Quarantine {
@@ -192,7 +201,6 @@ func (a *app) printStatus(report *statusReport) error {
 			return err
 		}
 	}
-	a.warnOfProblems(report.Problems)
 	return nil
 }
 

@@ -91,7 +91,9 @@ type recoveryStatus struct {
 func recoveryDefinition() projections.Definition { return reactors.NewTasks(0).Definition() }
 
 // judgeRecovery compares its reading with the log. That nobody does it is no fault where there is nothing to do.
-func (r *statusReport) judgeRecovery(live map[string]int32, at map[eventlog.TopicPartition]place, reports []postgres.Report, now time.Time) {
+func (r *statusReport) judgeRecovery(
+	live map[string]int32, at map[eventlog.TopicPartition]place, reports []postgres.Report, now time.Time,
+) {
 	p := r.judge(recoveryDefinition(), live, at)
 	switch p.State {
 	case stateStopped:

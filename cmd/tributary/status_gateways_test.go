@@ -19,7 +19,8 @@ func (b books) status(t *testing.T) statusReport {
 	return decode[statusReport](t, b.must(t, "status", "--json").stdout)
 }
 
-// Gateways tell of themselves: one that was killed is silent, and one that stopped in order is gone. What a kill leaves under way is told, too.
+// Gateways tell of themselves: one that was killed is silent, and one that stopped in order is gone. What a kill leaves under way is told,
+// too.
 func TestStatusHearsGateways(t *testing.T) {
 	t.Parallel()
 	b := migrated(t)

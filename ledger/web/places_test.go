@@ -28,7 +28,7 @@ func TestARequestTooManyIsRefusedAtOnce(t *testing.T) {
 	})
 	handler := web.Gate{Mux: mux}.Handler()
 	ask := func(path, token string) *httptest.ResponseRecorder {
-		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, http.NoBody)
 		request.Header.Set("Authorization", "Bearer "+token)
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, request)

@@ -44,7 +44,8 @@ const (
 
 const (
 	reportSQL = `
-		INSERT INTO tributary.reports (projection, process, host, pid, partitions, state, reason, since, reported_at, address, version, started_at)
+		INSERT INTO tributary.reports (
+			projection, process, host, pid, partitions, state, reason, since, reported_at, address, version, started_at)
 		SELECT projection, $2, $3, $4, partitions, state, reason, now() - lasted, now(), $9, $10, now() - $11::interval
 		FROM unnest($1::text[], $5::int4[], $6::text[], $7::text[], $8::interval[]) u(projection, partitions, state, reason, lasted)
 		ON CONFLICT (projection, process) DO UPDATE SET partitions = excluded.partitions, state = excluded.state,
