@@ -69,7 +69,7 @@ that the tables must come to are added up meanwhile, by the stories themselves; 
 	set.TextVar(&flags.troubles.Conflicts, "conflicts", simulation.Share(0), "`share` of the events that come again, with another content")
 	set.TextVar(&flags.troubles.Bad, "bad", simulation.Share(0), "how many invalid ones come besides, as a `share` of the events")
 	set.StringVar(&flags.expect, "expect", "", "write what the tables must come to, as JSON, to this `file`, or stdout (-)")
-	set.IntVar(&flags.rate, "rate", 0, "how many go to the log a second, with what goes wrong (default as fast as it takes them)")
+	set.IntVar(&flags.rate, "rate", 0, "how many go to the log a second (default as fast as it takes them)")
 	set.BoolVar(&flags.wait, "wait", false, "wait until every projection has the events")
 	set.DurationVar(&flags.timeout, "timeout", 10*time.Minute, "how long to wait at most")
 	a.jsonFlag(command, `an object of events, types (a number for each), seed, accounts, ledger, from and to (times of events), traffic
