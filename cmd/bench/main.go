@@ -23,6 +23,8 @@ type flags struct {
 	json   string
 	list   bool
 	repeat int
+	peers  bool
+	growth bool
 	bed    measure.Options
 }
 
@@ -48,6 +50,8 @@ func parse(args []string) (*flags, error) {
 	set.StringVar(&f.of, "of", "", "run the measures whose names match this `regexp`, and what they are divided by; --list lists them")
 	set.BoolVar(&f.list, "list", false, "list the measures")
 	set.StringVar(&f.json, "json", "", "write the report as JSON to this `file`")
+	set.BoolVar(&f.peers, "peers", false, "measure peers, too (some need Java and Maven)")
+	set.BoolVar(&f.growth, "growth", false, "measure how rates change with events (see --events), partitions, processes and accounts, too")
 	set.IntVar(&f.repeat, "repeat", 1, "rounds; the report has medians")
 	set.BoolVar(&f.bed.Apache, "apache", false, "on a broker of Apache Kafka (needs Java and Maven) in place of the embedded one")
 	set.Int64Var(&f.bed.Fill.Events, "events", 1_000_000, "events in the log")
@@ -70,6 +74,12 @@ func run(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	plan := measure.Plan{Repeat: f.repeat}
+	if f.peers {
+		plan.Slow = append(plan.Slow, "peer/")
+	}
+	if f.growth {
+		plan.Slow = append(plan.Slow, "growth/")
+	}
 	if f.of != "" {
 		if plan.Select, err = regexp.Compile(f.of); err != nil {
 			return fmt.Errorf("--of: %w", err)

@@ -12,5 +12,5 @@ func Measures() []measure.Measure {
 		Name: follow, Of: measure.Product, Unit: measure.EventsPerSecond, Goal: 50_000, Run: sustained,
 		About: "tributary project, all projections in one process, on a log that is being written, until all have all",
 	}}
-	return slices.Concat(rebuilds(), following, freshnesses(), commands(), reads(), periods(), hotAccounts())
+	return slices.Concat(rebuilds(), following, freshnesses(), commands(), reads(), periods(), hotAccounts(), growths())
 }

@@ -60,6 +60,16 @@ func rebuilds() []measure.Measure {
 func rebuild(
 	ctx context.Context, bed *measure.Bed, log *measure.Log, of projections.Definition, processes int,
 ) (result measure.Result, err error) {
+	return rebuildAwaiting(ctx, bed, log, of, processes, func(ctx context.Context, stores *measure.Stores) error {
+		return stores.Await(ctx, map[string]map[eventlog.TopicPartition]int64{of.Name: log.EndsOf(of.Topics)})
+	})
+}
+
+// rebuildAwaiting is rebuild, with a way of its own to wait for the end.
+func rebuildAwaiting(
+	ctx context.Context, bed *measure.Bed, log *measure.Log, of projections.Definition, processes int,
+	await func(context.Context, *measure.Stores) error,
+) (result measure.Result, err error) {
 	if of.Name == revenue.Name {
 		if err := bed.NeedClickHouse(); err != nil {
 			return result, err
@@ -85,8 +95,7 @@ func rebuild(
 		return result, err
 	}
 	owned := time.Now()
-	ends := map[string]map[eventlog.TopicPartition]int64{of.Name: log.EndsOf(of.Topics)}
-	if err := stores.Await(ctx, ends); err != nil {
+	if err := await(ctx, stores); err != nil {
 		return result, err
 	}
 	result = measure.Per(log.Records(of.Topics), time.Since(owned).Seconds())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,8 @@ import (
 type Plan struct {
 	// Select picks measures by name; nil picks all that are not slow. With a measure comes the one that it is divided by.
 	Select *regexp.Regexp
+	// Slow picks of the slow ones by the beginnings of their names, where Select is nil.
+	Slow []string
 	// Repeat is the number of rounds, at least 1.
 	Repeat int
 }
@@ -21,11 +24,18 @@ type Plan struct {
 func (p Plan) Choose(all []Measure) []Measure {
 	wanted := map[string]bool{}
 	for _, m := range all {
-		if p.Select == nil && !m.Slow || p.Select != nil && p.Select.MatchString(m.Name) {
+		if p.picks(m) {
 			wanted[m.Name], wanted[m.Against] = true, true
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(m Measure) bool { return !wanted[m.Name] })
+}
+
+func (p Plan) picks(m Measure) bool {
+	if p.Select != nil {
+		return p.Select.MatchString(m.Name)
+	}
+	return !m.Slow || slices.ContainsFunc(p.Slow, func(prefix string) bool { return strings.HasPrefix(m.Name, prefix) })
 }
 
 // Run measures, round after round; in each round every measure once, so that what is compared was measured within minutes. A measure
