@@ -101,6 +101,11 @@ bench: need-go need-node ## Measure floors and product side by side (BENCH_OF=re
 	@CGO_ENABLED=0 go build -trimpath -o bin/bench ./cmd/bench
 	@exec bin/bench $(if $(BENCH_OF),--of '$(BENCH_OF)') $(PEERS_ARGS) $(BENCH_ARGS)
 
+.PHONY: bench-check
+bench-check: need-go need-node ## Fail where a ratio of product and floor is far below what was reached (RECORD=1 notes new ones)
+	@CGO_ENABLED=0 go build -trimpath -o bin/bench ./cmd/bench
+	@exec bin/bench --check docs/performance.json $(if $(RECORD),--record)
+
 .PHONY: microbench
 microbench: need-go need-node ## Run the packages' own benchmarks (BENCH=regexp)
 	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...

@@ -25,6 +25,8 @@ type flags struct {
 	repeat int
 	peers  bool
 	growth bool
+	check  string
+	record bool
 	bed    measure.Options
 }
 
@@ -52,6 +54,8 @@ func parse(args []string) (*flags, error) {
 	set.StringVar(&f.json, "json", "", "write the report as JSON to this `file`")
 	set.BoolVar(&f.peers, "peers", false, "measure peers, too (some need Java and Maven)")
 	set.BoolVar(&f.growth, "growth", false, "measure how rates change with events (see --events), partitions, processes and accounts, too")
+	set.StringVar(&f.check, "check", "", "hold a few ratios of a short run against those in this `file`, docs/performance.json")
+	set.BoolVar(&f.record, "record", false, "with --check: write what is reached to that file in place of comparing")
 	set.IntVar(&f.repeat, "repeat", 1, "rounds; the report has medians")
 	set.BoolVar(&f.bed.Apache, "apache", false, "on a broker of Apache Kafka (needs Java and Maven) in place of the embedded one")
 	set.Int64Var(&f.bed.Fill.Events, "events", 1_000_000, "events in the log")
@@ -72,6 +76,9 @@ func run(ctx context.Context, args []string) (err error) {
 	f, err := parse(args)
 	if err != nil {
 		return err
+	}
+	if f.check != "" {
+		f.bed.Fill.Events = checkEvents
 	}
 	plan := measure.Plan{Repeat: f.repeat}
 	if f.peers {
@@ -97,6 +104,9 @@ func run(ctx context.Context, args []string) (err error) {
 		return errors.Join(err, os.RemoveAll(f.bed.Dir))
 	}
 	defer func() { err = errors.Join(err, bed.Close(context.WithoutCancel(ctx))) }()
+	if f.check != "" {
+		return check(ctx, bed, f.check, f.record)
+	}
 	report, err := measure.Run(ctx, bed, plan, all())
 	if err != nil {
 		return err
@@ -110,7 +120,7 @@ func tell(report *measure.Report, file string) error {
 		return err
 	}
 	if file != "" {
-		if err := report.Write(file); err != nil {
+		if err := measure.Write(file, report); err != nil {
 			return err
 		}
 	}

@@ -132,29 +132,46 @@ func median(of []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// Write writes the report as JSON.
-func (r *Report) Write(path string) error {
-	text, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return fmt.Errorf("write the report: %w", err)
-	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil { //nolint:gosec // for everybody to read
-		return fmt.Errorf("write the report: %w", err)
+// Published is what docs/performance.json has: the runs that the pages show, and the ratios that `make bench-check` once reached.
+type Published struct {
+	Runs []*Report `json:"runs"`
+	// Check is by the names of measures.
+	Check map[string]float64 `json:"check,omitempty"`
+}
+
+// Find is the line of a measure that has results, in the last run that has it; nil if none does.
+func (p *Published) Find(name string) *Line {
+	for _, run := range slices.Backward(p.Runs) {
+		if l := run.Find(name); l != nil {
+			return l
+		}
 	}
 	return nil
 }
 
-// ReadReport reads what Write wrote.
-func ReadReport(path string) (*Report, error) {
+// Write writes a report, or what is published, as JSON.
+func Write[T Report | Published](path string, what *T) error {
+	text, err := json.MarshalIndent(what, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil { //nolint:gosec // for everybody to read
+		return fmt.Errorf("write figures: %w", err)
+	}
+	return nil
+}
+
+// Read reads what Write wrote.
+func Read[T Report | Published](path string) (*T, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, fmt.Errorf("read a report: %w", err)
+		return nil, fmt.Errorf("read figures: %w", err)
 	}
-	r := &Report{}
-	if err := json.Unmarshal(text, r); err != nil {
-		return nil, fmt.Errorf("read the report %s: %w", path, err)
+	what := new(T)
+	if err := json.Unmarshal(text, what); err != nil {
+		return nil, fmt.Errorf("read the figures in %s: %w", path, err)
 	}
-	return r, nil
+	return what, nil
 }
 
 func thisMachine() Machine {

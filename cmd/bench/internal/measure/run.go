@@ -93,6 +93,6 @@ func (l *Line) last() string {
 	case l.Failed != "":
 		return "FAILED: " + l.Failed
 	default:
-		return fmt.Sprintf("%s %s", figure(l.Results[len(l.Results)-1].Rate), l.Unit)
+		return fmt.Sprintf("%s %s", Figure(l.Results[len(l.Results)-1].Rate), l.Unit)
 	}
 }

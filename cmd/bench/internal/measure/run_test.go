@@ -53,8 +53,8 @@ func TestRatiosAreOfTheSameRound(t *testing.T) {
 	require.NoError(t, report.Print(&out))
 	require.Contains(t, out.String(), "rebuild/balances ÷ this")
 	path := t.TempDir() + "/report.json"
-	require.NoError(t, report.Write(path))
-	again, err := ReadReport(path)
+	require.NoError(t, Write(path, report))
+	again, err := Read[Report](path)
 	require.NoError(t, err)
 	require.Equal(t, report, again)
 }

@@ -31,8 +31,8 @@ func (r *Report) Print(to io.Writer) error {
 			fmt.Fprintf(&text, "%s\t–\t%s\t\t\t\t\t\t%s\n", l.Name, l.Unit, why)
 			continue
 		}
-		fmt.Fprintf(&text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, figure(l.Rate), l.Unit, l.spread(), l.ratio(), l.against(),
-			l.goal(), l.met(), megabytes(l.PeakRSS))
+		fmt.Fprintf(&text, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", l.Name, Figure(l.Rate), l.Unit, l.spread(), l.ratio(), l.against(),
+			l.GoalText(), l.met(), megabytes(l.PeakRSS))
 	}
 	return Columns(to, text.Bytes())
 }
@@ -73,7 +73,8 @@ func (l *Line) against() string {
 	}
 }
 
-func (l *Line) goal() string {
+// GoalText is the goal with its sign, empty where there is none.
+func (l *Line) GoalText() string {
 	if l.Goal == 0 && !l.Less {
 		return ""
 	}
@@ -84,7 +85,7 @@ func (l *Line) goal() string {
 	if l.Against != "" {
 		return sign + strconv.FormatFloat(l.Goal, 'g', -1, 64)
 	}
-	return sign + figure(l.Goal)
+	return sign + Figure(l.Goal)
 }
 
 func (l *Line) met() string {
@@ -105,8 +106,8 @@ func megabytes(size int64) string {
 	return fmt.Sprintf("%d MiB", size>>20)
 }
 
-// figure is a number with as many digits as say something: 114,203 and 12.3.
-func figure(number float64) string {
+// Figure is a number with as many digits as say something: 114,203 and 12.3.
+func Figure(number float64) string {
 	const whole = 1000
 	if number < whole {
 		return strconv.FormatFloat(number, 'f', 1, 64)

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/tributary-ledger/tributary/cmd/bench/internal/measure"
+)
+
+// goalMemory is what a projector may have resident, in MiB, whatever its lag.
+const goalMemory = 256
+
+// fillIn puts the tables between their marks.
+func fillIn(page string, published *measure.Published) (string, error) {
+	for name, table := range map[string]string{
+		"goals": goals(published), "rates": rates(published), "runs": runs(published),
+	} {
+		begin, end := "<!-- figures: "+name+" -->\n", "<!-- end -->"
+		before, rest, found := strings.Cut(page, begin)
+		_, after, ended := strings.Cut(rest, end)
+		if !found || !ended {
+			return "", fmt.Errorf("there is no %q with %q behind it", strings.TrimSpace(begin), end)
+		}
+		page = before + begin + table + end + after
+	}
+	return page, nil
+}
+
+// latest are the lines of all runs; of a measure that is in several, that of the last.
+func latest(published *measure.Published) []*measure.Line {
+	var lines []*measure.Line
+	seen := map[string]bool{}
+	for _, run := range published.Runs {
+		for i := range run.Lines {
+			name := run.Lines[i].Name
+			if line := published.Find(name); line != nil && !seen[name] {
+				seen[name] = true
+				lines = append(lines, line)
+			}
+		}
+	}
+	return lines
+}
+
+// goals are what is to be reached, and what is.
+func goals(published *measure.Published) string {
+	var out strings.Builder
+	out.WriteString("| what | reached | goal | |\n|---|---|---|---|\n")
+	for _, l := range latest(published) {
+		if l.Met == nil {
+			continue
+		}
+		what, reached := "`"+l.Name+"`", measure.Figure(l.Rate)+" "+l.Unit
+		if l.Against != "" {
+			over, under := l.Name, l.Against
+			if l.Of == measure.Peer {
+				over, under = under, over
+			}
+			what, reached = fmt.Sprintf("`%s` ÷ `%s`", over, under), fmt.Sprintf("%.2f", l.Ratio)
+		}
+		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", what, reached, l.GoalText(), verdict(*l.Met))
+	}
+	if most := mostMemory(published); most > 0 {
+		fmt.Fprintf(&out, "| most memory of a projector that rebuilds | %d MiB | ≤ %d | %s |\n", most, goalMemory, verdict(most <= goalMemory))
+	}
+	return out.String()
+}
+
+func verdict(met bool) string {
+	if met {
+		return "met"
+	}
+	return "**not met**"
+}
+
+// mostMemory is the most that any projector had while it rebuilt one projection, in MiB.
+func mostMemory(published *measure.Published) (most int64) {
+	for _, l := range latest(published) {
+		if strings.HasPrefix(l.Name, "rebuild/") {
+			most = max(most, l.PeakRSS>>20) //nolint:mnd // bytes in a MiB
+		}
+	}
+	return most
+}
+
+// rates are all measures.
+func rates(published *measure.Published) string {
+	var out strings.Builder
+	out.WriteString("| measure | rate | ratio | memory | what is done |\n|---|---|---|---|---|\n")
+	for _, l := range latest(published) {
+		ratio, memory := "", ""
+		if l.Ratio != 0 {
+			ratio = fmt.Sprintf("%.2f of `%s`", l.Ratio, l.Against)
+			if l.Of == measure.Peer {
+				ratio = fmt.Sprintf("`%s` does %.2f of it", l.Against, l.Ratio)
+			}
+		}
+		if l.PeakRSS > 0 {
+			memory = fmt.Sprintf("%d MiB", l.PeakRSS>>20) //nolint:mnd // bytes in a MiB
+		}
+		fmt.Fprintf(&out, "| `%s` | %s %s | %s | %s | %s |\n", l.Name, measure.Figure(l.Rate), l.Unit, ratio, memory, l.About)
+	}
+	return out.String()
+}
+
+// runs are where the figures come from.
+func runs(published *measure.Published) string {
+	var out strings.Builder
+	for _, r := range published.Runs {
+		fmt.Fprintf(&out, "- %s: %d processors (%s, %s), %s Kafka, a log of %s; rounds: %d; %d measures in %.0f s\n", r.Taken.Format("2006-01-02"),
+			r.Machine.Processors, r.Machine.Model, r.Machine.System, r.Kafka, r.Fill, r.Rounds, len(r.Lines), r.Seconds)
+	}
+	return out.String()
+}
