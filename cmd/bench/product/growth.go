@@ -14,10 +14,9 @@ import (
 // growths are how the rate and the memory of balances change with what there is of everything.
 func growths() []measure.Measure {
 	const goalGrowing, goalRandom = 0.8, 0.6
-	all := []measure.Measure{
-		grown("growth/ids-v7", false, goalGrowing),
-		grown("growth/ids-random", true, goalRandom),
-	}
+	const series = 11
+	all := make([]measure.Measure, 0, series)
+	all = append(all, grown("growth/ids-v7", false, goalGrowing), grown("growth/ids-random", true, goalRandom))
 	for _, partitions := range []int{1, 4, 12} {
 		all = append(all, varied(fmt.Sprintf("growth/partitions-%d", partitions), 1, func(f *measure.Fill) { f.Partitions = partitions }))
 	}

@@ -28,12 +28,12 @@ func run(docs string, files []string) error {
 	for _, file := range files {
 		report, err := measure.Read[measure.Report](file)
 		if err != nil {
-			return err //nolint:wrapcheck // it says all
+			return err
 		}
 		published.Runs = append(published.Runs, report)
 	}
 	if err := measure.Write(place, published); err != nil {
-		return err //nolint:wrapcheck // it says all
+		return err
 	}
 	pages, err := render(docs, published)
 	if err != nil {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"encoding/xml"
-	"errors"
 	"io"
 	"os"
 	"strings"
@@ -45,8 +44,8 @@ func TestFiguresAreThoseOfTheLastRun(t *testing.T) {
 		{Lines: []measure.Line{line("floor/postgres", measure.Floor, 90_000)}},
 		{Lines: []measure.Line{line("floor/postgres", measure.Floor, 100_000), product, peer}},
 	}}
-	page, err := fillIn("<!-- figures: goals -->\n<!-- end -->\n<!-- figures: rates -->\nold\n<!-- end -->\n<!-- figures: runs -->\n<!-- end -->\n",
-		published)
+	const marks = "<!-- figures: goals -->\n<!-- end -->\n<!-- figures: rates -->\nold\n<!-- end -->\n<!-- figures: runs -->\n<!-- end -->\n"
+	page, err := fillIn(marks, published)
 	require.NoError(t, err)
 	require.Contains(t, page, "| `rebuild/balances` ÷ `floor/postgres` | 0.80 | ≥ 0.75 | met |")
 	require.Contains(t, page, "| `rebuild/balances` ÷ `peer/jdbc-sink` | 2.00 | ≥ 1.2 | met |")
@@ -69,7 +68,7 @@ func TestChartIsAPicture(t *testing.T) {
 	for err == nil {
 		_, err = decoder.Token()
 	}
-	require.True(t, errors.Is(err, io.EOF), "%v", err)
+	require.ErrorIs(t, err, io.EOF)
 	require.Equal(t, 1, strings.Count(string(picture), `width="360"`), "the fastest takes all of the width")
 	require.Equal(t, 1, strings.Count(string(picture), `width="180"`))
 }

@@ -56,7 +56,7 @@ func goals(published *measure.Published) string {
 			if l.Of == measure.Peer {
 				over, under = under, over
 			}
-			what, reached = fmt.Sprintf("`%s` ÷ `%s`", over, under), fmt.Sprintf("%.2f", l.Ratio)
+			what, reached = fmt.Sprintf("%#q ÷ %#q", over, under), fmt.Sprintf("%.2f", l.Ratio)
 		}
 		fmt.Fprintf(&out, "| %s | %s | %s | %s |\n", what, reached, l.GoalText(), verdict(*l.Met))
 	}
@@ -90,9 +90,9 @@ func rates(published *measure.Published) string {
 	for _, l := range latest(published) {
 		ratio, memory := "", ""
 		if l.Ratio != 0 {
-			ratio = fmt.Sprintf("%.2f of `%s`", l.Ratio, l.Against)
+			ratio = fmt.Sprintf("%.2f of %#q", l.Ratio, l.Against)
 			if l.Of == measure.Peer {
-				ratio = fmt.Sprintf("`%s` does %.2f of it", l.Against, l.Ratio)
+				ratio = fmt.Sprintf("%#q does %.2f of it", l.Against, l.Ratio)
 			}
 		}
 		if l.PeakRSS > 0 {
@@ -107,8 +107,8 @@ func rates(published *measure.Published) string {
 func runs(published *measure.Published) string {
 	var out strings.Builder
 	for _, r := range published.Runs {
-		fmt.Fprintf(&out, "- %s: %d processors (%s, %s), %s Kafka, a log of %s; rounds: %d; %d measures in %.0f s\n", r.Taken.Format("2006-01-02"),
-			r.Machine.Processors, r.Machine.Model, r.Machine.System, r.Kafka, r.Fill, r.Rounds, len(r.Lines), r.Seconds)
+		fmt.Fprintf(&out, "- %s: %d processors (%s, %s), %s Kafka, a log of %s; rounds: %d; %d measures in %.0f s\n",
+			r.Taken.Format("2006-01-02"), r.Machine.Processors, r.Machine.Model, r.Machine.System, r.Kafka, r.Fill, r.Rounds, len(r.Lines), r.Seconds)
 	}
 	return out.String()
 }
