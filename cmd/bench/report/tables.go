@@ -108,7 +108,8 @@ func runs(published *measure.Published) string {
 	var out strings.Builder
 	for _, r := range published.Runs {
 		fmt.Fprintf(&out, "- %s: %d processors (%s, %s), %s Kafka, a log of %s; rounds: %d; %d measures in %.0f s\n",
-			r.Taken.Format("2006-01-02"), r.Machine.Processors, r.Machine.Model, r.Machine.System, r.Kafka, r.Fill, r.Rounds, len(r.Lines), r.Seconds)
+			r.Taken.Format("2006-01-02"), r.Machine.Processors, r.Machine.Model, r.Machine.System, r.Kafka, r.Fill,
+			r.Rounds, len(r.Lines), r.Seconds)
 	}
 	return out.String()
 }
