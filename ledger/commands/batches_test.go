@@ -77,6 +77,7 @@ func TestBatchesThatAreRefusedLeaveNothing(t *testing.T) {
 		"negative":      {"main", `"value":0.000134}]`, `"value":-1}]`, 422, "bad_amount", "body.transactions[2].value"},
 		"pointer":       {"main", "$wallet.example/ada", "wallet", 422, "bad_field", "body.payment_pointer"},
 		"date":          {"main", "2026-01-31T09:29:58Z", "yesterday", 422, "bad_time", "body.transactions[0].date"},
+		"title":         {"main", "Kafka", strings.Repeat("k", 10_000), 422, "bad_field", "body.transactions[0].post_title"},
 		"unknown field": {"main", `"pluginId"`, `"plugin":1,"pluginId"`, 422, "invalid", "body"},
 		"no JSON":       {"main", `"pluginId"`, `pluginId`, 400, "bad_request", ""},
 		"owner":         {"main:other", "x", "x", 403, "forbidden", "body.plugin_id"},

@@ -30,7 +30,7 @@ func TestWhomARequestComesFrom(t *testing.T) {
 		{"a proxy by IPv6, mapped", "[::ffff:10.0.0.1]:4000", []string{"2001:db8:1:2:3::4"}, proxies, "2001:db8:1:2::/64"},
 		{"a caller by IPv6", "[2001:db8:1:2:3::4]:4000", nil, proxies, "2001:db8:1:2::/64"},
 	} {
-		r := httptest.NewRequest(http.MethodGet, "/", http.NoBody)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
 		r.RemoteAddr, r.Header["X-Forwarded-For"] = c.peer, c.forwarded
 		require.Equal(t, c.want, Gate{Proxies: c.proxies}.address(r), c.name)
 	}
