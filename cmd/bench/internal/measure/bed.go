@@ -67,6 +67,7 @@ func (c *cluster) end(ctx context.Context) error {
 		return nil
 	}
 	c.ended = true
+	ctx = context.WithoutCancel(ctx) // a measure that was given up has to leave nothing, too
 	return errors.Join(c.Kill(), c.Stop(ctx), os.RemoveAll(c.dir))
 }
 
