@@ -28,8 +28,6 @@ BIN ?= bin/tributary
 
 # Packages tested at a time: each may start servers of its own, and two fill a machine of two cores.
 TEST_PACKAGES ?= 2
-# Tests of a package at a time: most of them wait, for servers to start, to be killed, to come back.
-TEST_PARALLEL ?= 3
 # For the slowest package, on the slowest machine; alone it needs a fifth of it.
 TEST_TIMEOUT ?= 40m
 # The race detector is C: without a compiler the tests run all the same, and say so.
@@ -86,7 +84,7 @@ test: need-go need-node ## Run every test, from a fresh clone, with the race det
 	@[ -n "$(RACE)" ] || echo 'WARNING: no C compiler, so the tests run WITHOUT the race detector.' >&2
 	@command -v java >/dev/null && command -v mvn >/dev/null || \
 		echo 'WARNING: no java or no mvn, so the tests on real Apache Kafka are SKIPPED.' >&2
-	go test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_PACKAGES) -parallel $(TEST_PARALLEL) ./...
+	go test $(RACE) -timeout $(TEST_TIMEOUT) -p $(TEST_PACKAGES) ./...
 
 .PHONY: lint
 lint: lint-go lint-schemas lint-generated lint-vulnerabilities ## Run every linter: Go, schemas, generated code, known vulnerabilities
