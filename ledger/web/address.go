@@ -13,6 +13,9 @@ import (
 // has all of that.
 func (g Gate) address(r *http.Request) string {
 	peer := peerOf(r)
+	if !g.trusts(peer) {
+		return network(peer)
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && g.trusts(peer); i-- {
 		hop, ok := parseHop(strings.TrimSpace(hops[i]))
