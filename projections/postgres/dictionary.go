@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
@@ -69,9 +70,57 @@ func (d *Dictionary[K]) Resolve(ctx context.Context, names []K) ([]int32, error)
 	return ids, nil
 }
 
-// add looks the names up, inserts those that are not there, and caches their numbers.
+// namesAtOnce is how many new names a transaction adds. Whoever meets the same new names waits for that one, not for thousands: owners
+// that begin a log together meet all names of their first batches together.
+const namesAtOnce = 256
+
+// add looks the names up, inserts those that are not there, and caches their numbers. They are cached when they cannot be lost any
+// more: after a crash of the server alone its life, as noteLife notes it, is the same, and so would be a cache with numbers that are
+// given to other names then. Killed in between, what was added serves whoever asks next.
 func (d *Dictionary[K]) add(ctx context.Context, names []K) error {
 	slices.SortFunc(names, func(a, b K) int { return slices.Compare(d.split(a), d.split(b)) })
+	for chunk := range slices.Chunk(names, namesAtOnce) {
+		if _, err := d.pool.Exec(ctx, d.insertSQL(), d.arguments(chunk)...); err != nil {
+			return fmt.Errorf("add names to %s: %w", d.table, explain(err))
+		}
+	}
+	numbers, err := d.read(ctx, names)
+	if err != nil {
+		return err
+	}
+	// A durable commit: with it is durable whatever was committed before, by whomever, and all that could be read was.
+	if _, err := d.pool.Exec(ctx, `SELECT pg_logical_emit_message(true, 'tributary', '')`); err != nil {
+		return fmt.Errorf("make the names in %s durable: %w", d.table, err)
+	}
+	for i, name := range names {
+		d.ids[d.clone(name)] = numbers[i]
+	}
+	return nil
+}
+
+// read reads the numbers of names, all of which are there.
+func (d *Dictionary[K]) read(ctx context.Context, names []K) ([]int32, error) {
+	rows, err := d.pool.Query(ctx, d.selectSQL(), d.arguments(names)...)
+	if err != nil {
+		return nil, fmt.Errorf("read the numbers of names in %s: %w", d.table, err)
+	}
+	numbers := make([]int32, len(names))
+	var index, id int32
+	tag, err := pgx.ForEachRow(rows, []any{&index, &id}, func() error {
+		numbers[index-1] = id
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the numbers of names in %s: %w", d.table, err)
+	}
+	if found := int(tag.RowsAffected()); found != len(names) {
+		return nil, fmt.Errorf("%s gave %d numbers for %d names", d.table, found, len(names))
+	}
+	return numbers, nil
+}
+
+// arguments are the names as one array a column.
+func (d *Dictionary[K]) arguments(names []K) []any {
 	columns := make([][]string, len(d.columns))
 	for _, name := range names {
 		for i, value := range d.split(name) {
@@ -82,30 +131,7 @@ func (d *Dictionary[K]) add(ctx context.Context, names []K) error {
 	for i := range columns {
 		arguments[i] = columns[i]
 	}
-	if _, err := d.pool.Exec(ctx, d.insertSQL(), arguments...); err != nil {
-		return fmt.Errorf("add names to %s: %w", d.table, explain(err))
-	}
-	rows, err := d.pool.Query(ctx, d.selectSQL(), arguments...)
-	if err != nil {
-		return fmt.Errorf("read the numbers of names in %s: %w", d.table, err)
-	}
-	defer rows.Close()
-	found := 0
-	for rows.Next() {
-		var index, id int32
-		if err := rows.Scan(&index, &id); err != nil {
-			return fmt.Errorf("read a number of %s: %w", d.table, err)
-		}
-		d.ids[d.clone(names[index-1])] = id
-		found++
-	}
-	if err := rows.Err(); err != nil {
-		return fmt.Errorf("read the numbers of names in %s: %w", d.table, err)
-	}
-	if found != len(names) {
-		return fmt.Errorf("%s gave %d numbers for %d names", d.table, found, len(names))
-	}
-	return nil
+	return arguments
 }
 
 func (d *Dictionary[K]) unnest() string {
@@ -116,10 +142,12 @@ func (d *Dictionary[K]) unnest() string {
 	return "unnest(" + strings.Join(casts, ", ") + ")"
 }
 
-// insertSQL leaves out names that are there, because a conflict would use up a number.
+// insertSQL leaves out names that are there, because a conflict would use up a number. Its commit does not wait for the disk, and so
+// nobody who waits for one of the names does.
 func (d *Dictionary[K]) insertSQL() string {
 	list := strings.Join(d.columns, ", ")
-	return fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM %s u(%s) WHERE NOT EXISTS (SELECT FROM %s t WHERE %s) ON CONFLICT DO NOTHING",
+	return fmt.Sprintf(`INSERT INTO %s (%s) SELECT u.* FROM set_config('synchronous_commit', 'off', true), %s u(%s)
+		WHERE NOT EXISTS (SELECT FROM %s t WHERE %s) ON CONFLICT DO NOTHING`,
 		d.table, list, d.unnest(), list, d.table, d.match())
 }
 
