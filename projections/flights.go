@@ -2,39 +2,44 @@ package projections
 
 import "sync"
 
-// flights counts what is under way, and tells when nothing is. A sync.WaitGroup would not do: a rebalance that stops
-// waiting leaves its Wait behind, and the next Add may then panic.
+// flights counts what is under way, and tells when it is over. What is begun first ends first.
 type flights struct {
-	mu    sync.Mutex
-	count int
-	idle  chan struct{} // Closed when the count comes back to zero.
+	mu           sync.Mutex
+	begun, ended int
+	waiting      []landing
+}
+
+// landing is who waits until so many have ended.
+type landing struct {
+	ended int
+	done  chan struct{}
 }
 
 func (f *flights) begin() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.count == 0 {
-		f.idle = make(chan struct{})
-	}
-	f.count++
+	f.begun++
 }
 
 func (f *flights) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.count--
-	if f.count == 0 {
-		close(f.idle)
+	f.ended++
+	for len(f.waiting) > 0 && f.waiting[0].ended <= f.ended {
+		close(f.waiting[0].done)
+		f.waiting = f.waiting[1:]
 	}
 }
 
-// landed is closed once nothing is under way, be it for a moment only.
+// landed is closed once all that is under way now is over, whatever is begun meanwhile.
 func (f *flights) landed() <-chan struct{} {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.idle == nil {
-		f.idle = make(chan struct{})
-		close(f.idle)
+	done := make(chan struct{})
+	if f.ended == f.begun {
+		close(done)
+	} else {
+		f.waiting = append(f.waiting, landing{f.begun, done})
 	}
-	return f.idle
+	return done
 }

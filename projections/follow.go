@@ -5,8 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
@@ -88,7 +86,7 @@ func (s *session) look(ctx context.Context) {
 }
 
 // gatheredUnlessMoved is what gathered gives, or the news that another generation is live.
-func (s *session) gatheredUnlessMoved(ctx context.Context, until time.Time) (fetches kgo.Fetches, moved bool) {
+func (s *session) gatheredUnlessMoved(ctx context.Context, until time.Time) (got gathered, moved bool) {
 	polling, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -100,10 +98,10 @@ func (s *session) gatheredUnlessMoved(ctx context.Context, until time.Time) (fet
 		case <-polling.Done():
 		}
 	}()
-	fetches = s.gathered(polling, until)
+	got = s.gathered(polling, until)
 	stop()
 	<-done
-	return fetches, moved
+	return got, moved
 }
 
 // follow takes over in the live generation what this session owns, and reads on from there.
@@ -120,27 +118,22 @@ func (s *session) follow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.client.SetOffsets(s.ownAnew(owned))
+	s.ownAnew(owned)
 	s.log.Info("follows to the generation that is live now", "partitions", len(owned), "generation", owned[partitions[0]].Generation)
 	return nil
 }
 
-// ownAnew keeps the ownerships of what is still owned, and tells where to read on.
-func (s *session) ownAnew(owned map[eventlog.TopicPartition]Ownership) map[string]map[int32]kgo.EpochOffset {
+// ownAnew keeps the ownerships of what is still owned.
+func (s *session) ownAnew(owned map[eventlog.TopicPartition]Ownership) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	offsets := map[string]map[int32]kgo.EpochOffset{}
 	for p, o := range owned {
 		if _, ours := s.owned[p]; !ours {
 			continue // It was revoked meanwhile.
 		}
 		s.owned[p] = &o
 		s.health.started(p, o.NextOffset)
-		if offsets[p.Topic] == nil {
-			offsets[p.Topic] = map[int32]kgo.EpochOffset{}
-		}
-		offsets[p.Topic][p.Partition] = kgo.EpochOffset{Epoch: o.LeaderEpoch, Offset: o.NextOffset}
 	}
 	s.health.recovered()
-	return offsets
+	s.nextTerm()
 }

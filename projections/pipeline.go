@@ -2,8 +2,7 @@ package projections
 
 import (
 	"context"
-	"errors"
-	"slices"
+	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -11,28 +10,27 @@ import (
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
-// poll reads what has arrived, decodes and prepares it, and hands it to the committer.
+// poll takes what has arrived, prepares it, and hands it to the committer.
 func (s *session) poll(ctx context.Context) error {
 	defer close(s.changes)
+	defer s.untap()
 	var taken time.Time
 	for {
-		fetches, moved := s.gatheredUnlessMoved(ctx, taken.Add(s.settings.PollInterval))
+		got, moved := s.gatheredUnlessMoved(ctx, taken.Add(s.settings.PollInterval))
 		taken = time.Now()
 		if moved {
-			s.client.AllowRebalance()
 			if err := s.follow(ctx); err != nil {
 				return err
 			}
-			continue // What was fetched is fetched again, from where the other generation is.
+			continue // What was read is read again, from where the other generation is.
 		}
-		if err := s.pollError(ctx, fetches); err != nil {
+		if err := s.readError(ctx, got.errs); err != nil {
 			return err
 		}
-		batch := s.batch(fetches)
-		if len(batch.Ranges) > 0 {
-			s.inFlight.begin()
+		batch, err := s.batch(got)
+		if err != nil {
+			return err
 		}
-		s.client.AllowRebalance()
 		if len(batch.Ranges) == 0 {
 			continue
 		}
@@ -43,42 +41,97 @@ func (s *session) poll(ctx context.Context) error {
 	}
 }
 
-// quiet is how long the client tells of no failure until reading is taken to work, though there is nothing to read. It is
+// quiet is how long nothing is told of any failure until reading is taken to work, though there is nothing to read. It is
 // longer than the client's pause between tries.
 const quiet = 5 * time.Second
 
 // gathered is what arrives until it is time for the next batch, or fills one; something at least, but when all was quiet for a
-// while. All of it is asked for: what a client has fetched ahead is as old as the poll before. Rebalances wait meanwhile.
-func (s *session) gathered(ctx context.Context, until time.Time) kgo.Fetches {
-	fetches := s.fetched(ctx, time.Now().Add(quiet), s.settings.BatchEvents)
-	for len(fetches) > 0 && len(fetches.Errors()) == 0 && time.Now().Before(until) {
-		room := s.settings.BatchEvents - fetches.NumRecords()
+// while.
+func (s *session) gathered(ctx context.Context, until time.Time) gathered {
+	got := s.taken(ctx, time.Now().Add(quiet), s.settings.BatchEvents)
+	for got.records > 0 && len(got.errs) == 0 && time.Now().Before(until) {
+		room := s.settings.BatchEvents - got.records
 		if room <= 0 {
 			break
 		}
-		fetches = append(fetches, s.fetched(ctx, until, room)...)
+		more := s.taken(ctx, until, room)
+		if more.term != got.term {
+			break // The batch sees that, too.
+		}
+		got.add(more.arrived)
 	}
-	return fetches
+	return got
 }
 
-// fetched is what has arrived, or nothing if nothing does until then.
-func (s *session) fetched(ctx context.Context, until time.Time, most int) kgo.Fetches {
-	briefly, cancel := context.WithDeadline(ctx, until)
-	defer cancel()
-	fetches := s.client.PollRecords(briefly, most)
-	if ctx.Err() == nil && briefly.Err() != nil && fetches.NumRecords() == 0 &&
-		errors.Is(fetches.Err0(), context.DeadlineExceeded) {
-		return nil
-	}
-	return fetches
+// gathered is what has arrived in a term.
+type gathered struct {
+	arrived
+
+	term int
 }
 
-// pollError tells apart what ends the session from what the client retries by itself.
-func (s *session) pollError(ctx context.Context, fetches kgo.Fetches) error {
+// taken is what has arrived, or nothing if nothing does until then.
+func (s *session) taken(ctx context.Context, until time.Time, most int) gathered {
+	tap, term := s.tapped()
+	if tap == nil {
+		timer := time.NewTimer(time.Until(until))
+		defer timer.Stop()
+		select {
+		case <-s.regrouped:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		return gathered{term: term}
+	}
+	got, open := tap.take(ctx, until, most)
+	if !open {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.tap == tap {
+			s.evicted, s.tap = tap.evicted, nil
+		}
+	}
+	return gathered{got, term}
+}
+
+// tapped is where to read what is owned, and the term. It is nil while nothing is.
+func (s *session) tapped() (*tap, int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tap == nil && len(s.owned) > 0 {
+		from := make(map[eventlog.TopicPartition]position, len(s.owned))
+		for p, o := range s.owned {
+			from[p] = position{o.NextOffset, o.LeaderEpoch}
+		}
+		s.tap = s.feed.open(from, s.evicted)
+		s.evicted = false
+	}
+	return s.tap, s.term
+}
+
+// untap stops to read.
+func (s *session) untap() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.nextTerm()
+}
+
+// listen hears what the group's client has to say. It gives no records.
+func (s *session) listen(ctx context.Context) error {
+	for {
+		fetches := s.client.PollFetches(ctx)
+		if err := s.readError(ctx, fetches.Errors()); err != nil {
+			return err
+		}
+	}
+}
+
+// readError tells apart what ends the session from what the client retries by itself.
+func (s *session) readError(ctx context.Context, errs []kgo.FetchError) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	for _, failed := range fetches.Errors() {
+	for _, failed := range errs {
 		p := eventlog.TopicPartition{Topic: failed.Topic, Partition: failed.Partition}
 		err := eventlog.ExplainFetch(p, failed.Err)
 		if eventlog.Classify(err) != eventlog.KindRetriable {
@@ -88,34 +141,29 @@ func (s *session) pollError(ctx context.Context, fetches kgo.Fetches) error {
 		s.health.fail("fetch", err)
 		s.log.Warn("cannot read; the client tries again", "err", err)
 	}
-	if len(fetches.Errors()) == 0 {
+	if len(errs) == 0 {
 		s.health.mend("fetch")
 	}
 	return nil
 }
 
-// batch decodes fetched records and marks out their ranges, under the owners' epochs.
-func (s *session) batch(fetches kgo.Fetches) Batch {
+// batch marks out the ranges of what has arrived, under the owners' epochs. It is empty when something was taken over or lost
+// meanwhile: then all is read again from where the owners are. What it gives is under way until its commit ends.
+func (s *session) batch(got gathered) (Batch, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	batch := Batch{Records: make([]eventlog.Record, 0, fetches.NumRecords())}
+	if got.term != s.term || got.records == 0 {
+		return Batch{}, nil
+	}
+	batch := Batch{Records: make([]eventlog.Record, 0, got.records)}
 	ranges := map[eventlog.TopicPartition]int{}
-	fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
-		p := eventlog.TopicPartition{Topic: fetched.Topic, Partition: fetched.Partition}
-		owner, ok := s.owned[p]
-		if !ok || len(fetched.Records) == 0 {
-			return
+	for _, arrived := range got.portions {
+		p := arrived.TopicPartition
+		owner := s.owned[p]
+		if arrived.from > owner.NextOffset {
+			return Batch{}, fmt.Errorf("%s is read from %d on, after %d: records between are missing; this is a bug",
+				p, arrived.from, owner.NextOffset)
 		}
-		// After a swap a partition may be read from before where the other generation is: where nothing was read yet, its offset
-		// cannot be set.
-		fetched.Records = slices.DeleteFunc(fetched.Records, func(record *kgo.Record) bool { return record.Offset < owner.NextOffset })
-		if len(fetched.Records) == 0 {
-			return
-		}
-		for _, record := range fetched.Records {
-			batch.Records = append(batch.Records, eventlog.Decode(record))
-		}
-		last := &batch.Records[len(batch.Records)-1]
 		at, seen := ranges[p]
 		if !seen {
 			at = len(batch.Ranges)
@@ -124,11 +172,14 @@ func (s *session) batch(fetches kgo.Fetches) Batch {
 				TopicPartition: p, From: owner.NextOffset, Epoch: owner.Epoch, Generation: owner.Generation,
 			})
 		}
+		batch.Records = append(batch.Records, arrived.records...)
+		last := &arrived.records[len(arrived.records)-1]
 		r := &batch.Ranges[at]
 		r.To, r.LeaderEpoch, r.RecordedAt = last.Offset+1, last.LeaderEpoch, last.RecordedAt
 		owner.NextOffset, owner.LeaderEpoch = r.To, r.LeaderEpoch
-	})
-	return batch
+	}
+	s.inFlight.begin()
+	return batch, nil
 }
 
 const (

@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
@@ -15,14 +14,15 @@ func TestAPositionGoesWithItsLeaderEpoch(t *testing.T) {
 	t.Parallel()
 	p := eventlog.TopicPartition{Topic: eventlog.TopicPayments, Partition: 3}
 	s := &session{owned: map[eventlog.TopicPartition]*Ownership{p: {NextOffset: 10, LeaderEpoch: 1}}}
-	fetched := func(epoch int32, offset int64) kgo.Fetches {
-		return kgo.Fetches{{Topics: []kgo.FetchTopic{{Topic: p.Topic, Partitions: []kgo.FetchPartition{{
-			Partition: p.Partition, Records: []*kgo.Record{{Topic: p.Topic, Partition: p.Partition, Offset: offset, LeaderEpoch: epoch}},
-		}}}}}}
+	read := func(epoch int32, offset int64) gathered {
+		record := eventlog.Record{Position: p.At(offset), LeaderEpoch: epoch}
+		portions := []portion{{TopicPartition: p, from: s.owned[p].NextOffset, records: []eventlog.Record{record}}}
+		return gathered{arrived: arrived{portions: portions, records: 1}}
 	}
 	for _, epoch := range []int32{1, 2, 4} {
 		at := 10 + int64(epoch)
-		batch := s.batch(fetched(epoch, at))
+		batch, err := s.batch(read(epoch, at))
+		require.NoError(t, err)
 		require.Equal(t, epoch, batch.Ranges[0].LeaderEpoch)
 		want := eventlog.Kept{LogIdentity: eventlog.LogIdentity{LeaderEpoch: epoch}, Next: at + 1}
 		require.Equal(t, want, s.kept()[p])

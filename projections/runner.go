@@ -16,7 +16,11 @@ import (
 
 // Runner feeds a store from the log until it is told to stop. Any number of runners of one projection, in any processes,
 // share its partitions.
-type Runner struct{ *feeder }
+type Runner struct {
+	*feeder
+
+	feed *Feed
+}
 
 // feeder is what a Runner and a Rebuild have in common: a store to be fed from a log, and the patience for both.
 type feeder struct {
@@ -32,9 +36,8 @@ type feeder struct {
 type Settings struct {
 	// BatchEvents is the most records in a batch; 0 means 20,000.
 	BatchEvents int
-	// FetchBytes is the most bytes (as compressed) that a broker may send ahead; 0 means 4 MiB, which is about one batch of
-	// small events. With it memory is bounded, whatever the lag.
-	FetchBytes int32
+	// Feed is what the runners of a process read the log by; nil means that this one has its own. A rebuild has no need of one.
+	Feed *Feed
 	// PollInterval is how far apart batches are at least, for a store to which small ones are dear: a batch gathers what comes
 	// meanwhile. 0 takes each as soon as the one before is on its way.
 	PollInterval time.Duration
@@ -60,12 +63,8 @@ type Settings struct {
 }
 
 func (s Settings) withDefaults() Settings {
-	const (
-		batchEvents = 20_000
-		fetchBytes  = 4 << 20
-	)
+	const batchEvents = 20_000
 	setDefault(&s.BatchEvents, batchEvents)
-	setDefault(&s.FetchBytes, fetchBytes)
 	setDefault(&s.SessionTimeout, 10*time.Second)
 	setDefault(&s.CommitTimeout, 2*time.Minute)
 	setDefault(&s.StuckAfter, time.Minute)
@@ -89,7 +88,11 @@ func setDefault[T comparable](field *T, value T) {
 
 // NewRunner makes a runner; Run starts it.
 func NewRunner(store Store, kafka eventlog.Config, settings Settings) *Runner {
-	return &Runner{newFeeder(store, kafka, settings)}
+	r := &Runner{newFeeder(store, kafka, settings), settings.Feed}
+	if r.feed == nil {
+		r.feed = NewFeed(r.kafka, 0)
+	}
+	return r
 }
 
 func newFeeder(store Store, kafka eventlog.Config, settings Settings) *feeder {

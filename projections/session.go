@@ -16,6 +16,7 @@ import (
 type session struct {
 	*pipe
 
+	feed   *Feed
 	admin  *eventlog.Admin
 	client *kgo.Client
 	// inFlight counts the changes between their poll and the end of their commit.
@@ -26,11 +27,18 @@ type session struct {
 
 	// moved is sent to, and wakes the poller, when readers see another generation than the one that is written.
 	moved chan struct{}
+	// regrouped is sent to when partitions are assigned.
+	regrouped chan struct{}
 	// following is held while the poller takes over anew.
 	following sync.Mutex
 
 	mu    sync.Mutex
 	owned map[eventlog.TopicPartition]*Ownership
+	// term counts how often something has been taken over or lost. What was read in a term before is forgotten.
+	term int
+	// tap is what the poller reads from in a term. It is to be its stream's only one where the one before was evicted.
+	tap     *tap
+	evicted bool
 }
 
 func (r *Runner) session(ctx context.Context) error {
@@ -42,7 +50,9 @@ func (r *Runner) session(ctx context.Context) error {
 	}
 	defer admin.Close()
 	s := &session{
-		pipe: newPipe(r.feeder), admin: admin, end: end, owned: map[eventlog.TopicPartition]*Ownership{}, moved: make(chan struct{}, 1),
+		pipe: newPipe(r.feeder), feed: r.feed, admin: admin, end: end,
+		owned: map[eventlog.TopicPartition]*Ownership{},
+		moved: make(chan struct{}, 1), regrouped: make(chan struct{}, 1),
 	}
 	// From here on the client calls back, so nothing that a callback uses may be set later.
 	client, err := eventlog.NewClient(r.kafka, s.options()...)
@@ -50,13 +60,17 @@ func (r *Runner) session(ctx context.Context) error {
 		return err
 	}
 	s.client = client
+	// It only deals out the partitions. The feed reads them.
+	client.PauseFetchTopics(s.store.Definition().Topics...)
 	group, groupCtx := errgroup.WithContext(ctx)
 	group.Go(func() error { return s.poll(groupCtx) })
+	group.Go(func() error { return s.listen(groupCtx) })
 	group.Go(func() error { return s.commit(groupCtx, s.ended) })
 	group.Go(func() error { return s.watch(groupCtx) })
 	group.Go(func() error { return s.check(groupCtx) })
 	err = group.Wait()
-	client.CloseAllowingRebalance()
+	client.Close()
+	r.feed.settle()
 	r.health.left()
 	return err
 }
@@ -70,7 +84,6 @@ func (s *session) options() []kgo.Opt {
 		kgo.ConsumerGroup(definition.Group()),
 		kgo.ConsumeTopics(definition.Topics...),
 		kgo.Balancers(kgo.CooperativeStickyBalancer()),
-		kgo.BlockRebalanceOnPoll(),
 		kgo.DisableAutoCommit(),
 		kgo.SessionTimeout(s.settings.SessionTimeout),
 		// A rebalance waits no longer than this for a member that died meanwhile.
@@ -80,17 +93,7 @@ func (s *session) options() []kgo.Opt {
 		kgo.AdjustFetchOffsetsFn(s.acquire),
 		kgo.OnPartitionsRevoked(s.revoked),
 		kgo.OnPartitionsLost(s.lost),
-		// The defaults would deliver records of aborted transactions, and would start from the beginning, silently, where
-		// the stored offset is not in the log.
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		// Transaction markers take up offsets: with them the next offset comes to the end of the log, and lag to zero.
-		kgo.KeepControlRecords(),
-		// A fetch that waits for records keeps partitions that come later (their leader epoch is asked for first) waiting too.
-		kgo.FetchMaxWait(fetchMaxWait),
-		kgo.FetchMaxBytes(s.settings.FetchBytes),
-		// One partition may fill a fetch: a batch from few partitions touches fewer rows than one from many.
-		kgo.FetchMaxPartitionBytes(s.settings.FetchBytes),
 	}
 }
 
@@ -145,11 +148,23 @@ func (s *session) own(owned map[eventlog.TopicPartition]Ownership) {
 	}
 	s.health.assigned(len(s.owned))
 	s.health.recovered()
+	s.nextTerm()
 }
 
-// revoked waits, for a while, until what was read of the partitions is committed, so that the next owner need not do it
-// again. Not to wait would be as correct: the store decides.
+// nextTerm has the poller read from where the partitions are that are owned now. The caller has locked.
+func (s *session) nextTerm() {
+	s.term++
+	if s.tap != nil {
+		s.tap.close()
+		s.tap = nil
+	}
+	signal(s.regrouped)
+}
+
+// revoked reads no more of partitions, and waits for a while until what was read of them is committed, so that the next owner need
+// not do it again. Not to wait would be as correct: the store decides.
 func (s *session) revoked(ctx context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	s.disown(partitions)
 	timer := time.NewTimer(s.settings.SessionTimeout / 2) //nolint:mnd // Half of what the others would wait.
 	defer timer.Stop()
 	select {
@@ -157,19 +172,38 @@ func (s *session) revoked(ctx context.Context, _ *kgo.Client, partitions map[str
 	case <-timer.C:
 	case <-ctx.Done():
 	}
-	s.lost(ctx, nil, partitions)
+	s.forget(partitions)
 }
 
 // lost forgets partitions.
 func (s *session) lost(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+	s.disown(partitions)
+	s.forget(partitions)
+}
+
+// disown leaves partitions to whoever gets them.
+func (s *session) disown(partitions map[string][]int32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for topic, numbers := range partitions {
+		for _, number := range numbers {
+			delete(s.owned, eventlog.TopicPartition{Topic: topic, Partition: number})
+		}
+	}
+	s.nextTerm()
+}
+
+// forget tells health and metrics of no partition that is not owned.
+func (s *session) forget(partitions map[string][]int32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for topic, numbers := range partitions {
 		for _, number := range numbers {
 			p := eventlog.TopicPartition{Topic: topic, Partition: number}
-			delete(s.owned, p)
-			s.metrics.forget(p)
-			s.health.forget(p)
+			if _, ours := s.owned[p]; !ours {
+				s.metrics.forget(p)
+				s.health.forget(p)
+			}
 		}
 	}
 	s.health.assigned(len(s.owned))

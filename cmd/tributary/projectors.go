@@ -164,7 +164,7 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	consumer := on.kafka
 	consumer.Metrics = renewing{p.registry}
-	tuning.Registerer = p.registry
+	tuning.Registerer, tuning.Feed = p.registry, projections.NewFeed(consumer, 0)
 	add := func(store projections.Store, tuning projections.Settings) {
 		p.all = append(p.all, projector{store.Definition().Name, projections.NewRunner(store, consumer, tuning)})
 	}
