@@ -24,6 +24,10 @@ import (
 type Feed struct {
 	kafka      eventlog.Config
 	fetchBytes int32
+	// room is how many bytes may wait for a tap until the stream waits, too; patience how long a full tap that takes nothing keeps
+	// others waiting.
+	room     int
+	patience time.Duration
 
 	mu      sync.Mutex
 	streams []*stream // In the order of their numbers.
@@ -33,12 +37,8 @@ const (
 	// near is how many records a stream goes back at least for one that joins, and how far ahead that one may be. While it is behind
 	// the end of the log nobody minds more, up to farthest.
 	near, farthest = 20_000, 200_000
-	// roomBytes is what may wait for a tap until the stream waits, too.
-	roomBytes = 16 << 20
 	// recordBytes is what a decoded record takes beside its bytes, about.
 	recordBytes = 512
-	// patience is how long a full tap that takes nothing keeps others waiting.
-	patience = 3 * time.Second
 	// regroupEvery is how far apart a tap looks for others at its place.
 	regroupEvery = time.Second
 )
@@ -46,9 +46,13 @@ const (
 // NewFeed makes a feed. Of each stream a broker may send so many bytes ahead, as compressed; 0 means 4 MiB, which is about a batch of
 // small events. With it memory is bounded, whatever the lag.
 func NewFeed(kafka eventlog.Config, fetchBytes int32) *Feed {
-	const usual = 4 << 20
+	const (
+		usual    = 4 << 20
+		room     = 16 << 20
+		patience = 3 * time.Second
+	)
 	setDefault(&fetchBytes, usual)
-	return &Feed{kafka: kafka, fetchBytes: fetchBytes}
+	return &Feed{kafka: kafka, fetchBytes: fetchBytes, room: room, patience: patience}
 }
 
 // position is the next offset of a partition, and the leader epoch of the record before it.

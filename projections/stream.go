@@ -227,11 +227,11 @@ func (s *stream) hasRoom() bool {
 	defer s.feed.mu.Unlock()
 	var full, stuck []*tap
 	for _, t := range s.taps {
-		if t.bytes < roomBytes {
+		if t.bytes < s.feed.room {
 			continue
 		}
 		full = append(full, t)
-		if time.Since(t.taken) > patience {
+		if time.Since(t.taken) > s.feed.patience {
 			stuck = append(stuck, t)
 		}
 	}
