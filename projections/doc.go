@@ -1,9 +1,10 @@
 // Package projections turns the log into tables, exactly once: the contract that a store keeps, and the runner that
 // drives any store.
 //
-//	Kafka ──▶ poll ──▶ decode ──▶ Store.Prepare ──▶ Change.Commit ──▶ readers
-//	            │        (overlaps the commit before it)      │
-//	            └── group: who owns a partition               └── fence + rows + next offset, at once or not at all
+//	Kafka ──▶ Feed ──▶ session ──▶ Store.Prepare ──▶ Change.Commit ──▶ readers
+//	           │          │   (overlaps the commit before it)   │
+//	           │          └── group: who owns a partition       └── fence + rows + next offset, at once or not at all
+//	           └── fetched and decoded once for all runners of a process
 //
 // A store holds, beside its tables, how far each partition is in (next offset) and who may write it (epoch). The Kafka
 // group only deals partitions out; it holds no offsets. A runner that lost a partition without knowing, because it was
