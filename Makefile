@@ -32,6 +32,8 @@ TEST_PACKAGES ?= 2
 TEST_TIMEOUT ?= 40m
 # The race detector is C: without a compiler the tests run all the same, and say so.
 RACE := $(if $(shell command -v "$$(go env CC 2>/dev/null)" 2>/dev/null),-race)
+# What it finds it has said by then: it need not let each process, and the tests start many, linger for a second at its end.
+export GORACE ?= atexit_sleep_ms=0
 
 BENCH_OF ?=
 BENCH_ARGS ?=

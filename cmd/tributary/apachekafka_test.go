@@ -46,7 +46,7 @@ func (b books) tellStory(t *testing.T) {
 // publishMore publishes simulated events, waits until every projection has them, and proves all.
 func (b books) publishMore(t *testing.T, seed string) {
 	t.Helper()
-	lines := b.must(t, "simulate", "--events", "2000", "--seed", seed, "--out", "-").stdout
+	lines := b.must(t, "simulate", "--events", "300", "--seed", seed, "--out", "-").stdout
 	b.must(t, "publish", write(t, lines), "--wait")
 	b.must(t, "verify")
 }

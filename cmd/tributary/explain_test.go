@@ -70,7 +70,7 @@ func withHistory(t *testing.T, events int) books {
 // Every figure that there is has events in the log that add up to it.
 func TestEveryFigureIsExplained(t *testing.T) {
 	t.Parallel()
-	b := withHistory(t, 600)
+	b := withHistory(t, 200)
 	for _, balance := range decodeLines[balances.Balance](t, b.must(t, "get", "balance", "--json", "--limit", "10000").stdout) {
 		totals, code := b.explain(t, "balance", balance.Account, balance.AssetCode, "--ledger", balance.Ledger)
 		require.Equal(t, exitDone, code, balance.Account)
@@ -78,7 +78,7 @@ func TestEveryFigureIsExplained(t *testing.T) {
 		require.Equal(t, map[string]string{"debits": balance.Debits, "credits": balance.Credits, "balance": balance.Balance}, totals[0].Log)
 	}
 	users := map[string]bool{}
-	for line := range strings.Lines(b.must(t, "simulate", "--events", "600", "--seed", "11", "--out", "-").stdout) {
+	for line := range strings.Lines(b.must(t, "simulate", "--events", "200", "--seed", "11", "--out", "-").stdout) {
 		event, invalid := ledger.DecodeJSON([]byte(line), ledger.Strict)
 		require.Nil(t, invalid)
 		if data, ok := event.Data.(interface{ GetUserId() string }); ok && data.GetUserId() != "" {

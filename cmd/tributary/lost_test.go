@@ -82,7 +82,7 @@ type lostStack struct {
 }
 
 // eventsEach is how many events are published before, between and after the backups.
-const eventsEach = 2_000
+const eventsEach = 300
 
 func newLostStack(t *testing.T) *lostStack {
 	t.Helper()

@@ -83,7 +83,7 @@ func TestReplayEveryProjectionUnderLoad(t *testing.T) {
 	t.Parallel()
 	b := migrated(t).withClickHouse(t)
 	b.project(t)
-	b.must(t, "simulate", "--events", "1000", "--seed", "7")
+	b.must(t, "simulate", "--events", "300", "--seed", "7")
 	stop := b.load(t)
 	defer stop()
 	b.must(t, "verify")
@@ -190,10 +190,10 @@ func TestReplayKilledAnywhere(t *testing.T) {
 	t.Parallel()
 	b := migrated(t).withClickHouse(t)
 	b.project(t)
-	b.must(t, "simulate", "--events", "1000", "--seed", "7")
+	b.must(t, "simulate", "--events", "300", "--seed", "7")
 	for _, name := range []string{"balances", "revenue"} {
 		for i, step := range stepsOf(name) {
-			b.must(t, "simulate", "--events", "100", "--seed", strconv.Itoa(100+i))
+			b.must(t, "simulate", "--events", "20", "--seed", strconv.Itoa(100+i))
 			before := b.liveOf(t, name)
 			require.True(t, b.killBefore(t, step, "replay", name), "%s has a step %s", name, step)
 			now := b.liveOf(t, name)

@@ -169,7 +169,7 @@ func (p *spawned) exitCode() int {
 func (s *ownServers) eventually(most time.Duration, what string, holds func() bool) time.Duration {
 	s.Helper()
 	began := time.Now()
-	require.Eventually(s, holds, most, 50*time.Millisecond, what)
+	require.Eventually(s, holds, most, 200*time.Millisecond, what) // a look is most of a tenth of a second's work
 	return time.Since(began).Round(time.Second / 10)
 }
 

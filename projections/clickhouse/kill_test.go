@@ -29,7 +29,7 @@ import (
 // chaosSettings are how many kills to survive, and at which moments: TRIBUTARY_CHAOS_KILLS, TRIBUTARY_CHAOS_SEED.
 func chaosSettings(t *testing.T) (kills int, seed uint64) {
 	t.Helper()
-	kills, seed = 20, rand.Uint64N(1<<20)
+	kills, seed = 8, rand.Uint64N(1<<20)
 	var err error
 	if asked := os.Getenv("TRIBUTARY_CHAOS_KILLS"); asked != "" {
 		kills, err = strconv.Atoi(asked)

@@ -265,7 +265,7 @@ func (p *publisher) file(number int) (string, []*ledger.Event, error) {
 	const most = 600
 	path := filepath.Join(p.c.dir, fmt.Sprintf("events-%p-%d.ndjson", p, number))
 	var text []byte
-	events := make([]*ledger.Event, 1+p.random.IntN(most))
+	events := make([]*ledger.Event, 1+p.random.IntN(most/p.c.eased))
 	for i := range events {
 		event, _ := p.events.Next()
 		events[i] = event

@@ -326,9 +326,8 @@ func (c *chaos) pauseUntilFenced() {
 		}
 		return total
 	}
-	const most = 20
-	for try := 0; fenced() == 0; try++ {
-		require.Less(c, try, most, "pauses, and no copy was ever fenced")
+	for began := time.Now(); fenced() == 0; {
+		require.Less(c, time.Since(began), 2*patience, "pauses, and no copy was ever fenced")
 		c.somewhere()
 		_, err := ofCopies(c.copies, c.pauseUntilTaken)(c.Context(), c.random)
 		require.NoError(c, err)

@@ -42,7 +42,7 @@ func (c *chaos) startWriters() *writers {
 		writer.Close()
 		raw.Close()
 	})
-	const pace = 300 * time.Millisecond // for a hundred events
+	const pace = 300 * time.Millisecond // for a hundred events, where the traffic is not eased
 	if !c.stack.kafka.forgetsSequences {
 		// The embedded Kafka promises no transactions over its own crash.
 		batches := w.batches()
@@ -91,10 +91,10 @@ func (w *writers) finish() {
 	w.c.Logf("longest time between two acknowledgements: %s", w.stall.Round(time.Millisecond))
 }
 
-// some publishes a hundred events in order, some of them again under another key and so perhaps on another partition, and a
+// some publishes up to a hundred events in order, some of them again under another key and so perhaps on another partition, and a
 // broken record now and then.
 func (w *writers) some(events *simulation.Simulation, random *rand.Rand) error {
-	for range 100 {
+	for range 100 / w.c.eased {
 		event, _ := events.Next()
 		w.one(event)
 		if random.IntN(5) == 0 {
@@ -155,7 +155,7 @@ func (w *writers) batches() *batches {
 
 func (b *batches) publish() error {
 	const most, patienceMillis = 40, 50
-	some := make([]*ledger.Event, 2+b.random.IntN(most))
+	some := make([]*ledger.Event, 2+b.random.IntN(most/b.c.eased))
 	for i := range some {
 		some[i], _ = b.events.Next()
 	}
