@@ -235,7 +235,7 @@ func (c *admission) insertIdentities(ctx context.Context, tx pgx.Tx) (int64, err
 	}
 	inserted, err := execBinary(ctx, tx, "INSERT INTO "+c.generation.Table("identity")+" "+identityColumns+
 		" SELECT * FROM unnest($1::uuid[], $2::bytea[], $3::int2[], $4::int4[], $5::int8[]) ON CONFLICT DO NOTHING",
-		ids.Parameter(), hashes.Parameter(), topics.Parameter(), partitions.Parameter(), offsets.Parameter())
+		ids, hashes, topics, partitions, offsets)
 	if err != nil {
 		return 0, fmt.Errorf("insert identities: %w", err)
 	}

@@ -70,7 +70,7 @@ func (m *Merging[V]) Write(ctx context.Context, tx pgx.Tx, all []*V) error {
 // planByIndex keeps the planner from reading a whole table to find a batch's keys: statistics of a table that was empty a
 // moment ago mislead it.
 func planByIndex(ctx context.Context, tx pgx.Tx) error {
-	_, err := tx.Exec(ctx, `SELECT set_config(name, 'off', true)
+	err := Exec(ctx, tx, `SELECT set_config(name, 'off', true)
 		FROM unnest('{enable_hashjoin,enable_mergejoin,enable_seqscan,jit}'::text[]) name`)
 	if err != nil {
 		return fmt.Errorf("ask for plans by index: %w", err)
@@ -120,7 +120,7 @@ func (m *Merging[V]) update(ctx context.Context, tx pgx.Tx, found []*V) error {
 	}
 	sql := fmt.Sprintf("UPDATE %s t SET %s FROM unnest(%s) u(%s) WHERE %s",
 		m.Table, strings.Join(sets, ", "), casts(all), aliases(all), matches(m.Keys))
-	updated, err := execBinary(ctx, tx, sql, parameters(m.arrays(found))...)
+	updated, err := execBinary(ctx, tx, sql, m.arrays(found)...)
 	if err == nil && updated != int64(len(found)) {
 		err = fmt.Errorf("%d of %d locked rows were there", updated, len(found))
 	}
@@ -222,16 +222,10 @@ func parameters(arrays []*Array) [][]byte {
 
 // queryBinary runs a statement with array parameters and calls each for every row of its result, fields in binary form.
 func queryBinary(ctx context.Context, tx pgx.Tx, sql string, arrays []*Array, each func(row [][]byte) error) error {
-	values := parameters(arrays)
-	if err := fits(values); err != nil {
+	reader, err := runPrepared(ctx, tx, sql, arrays)
+	if err != nil {
 		return err
 	}
-	binaryForm := []int16{pgx.BinaryFormatCode}
-	formats := make([]int16, len(arrays))
-	for i := range formats {
-		formats[i] = pgx.BinaryFormatCode
-	}
-	reader := tx.Conn().PgConn().ExecParams(ctx, sql, values, nil, formats, binaryForm)
 	var failed error
 	for reader.NextRow() {
 		if failed == nil {

@@ -130,28 +130,35 @@ func inConn(ctx context.Context, conn *pgxpool.Conn, f func(context.Context, pgx
 }
 
 // execBinary runs a statement whose parameters are arrays in binary form, and returns how many rows it touched.
-func execBinary(ctx context.Context, tx pgx.Tx, sql string, parameters ...[]byte) (int64, error) {
-	if err := fits(parameters); err != nil {
+func execBinary(ctx context.Context, tx pgx.Tx, sql string, arrays ...*Array) (int64, error) {
+	result, err := runPrepared(ctx, tx, sql, arrays)
+	if err != nil {
 		return 0, err
 	}
-	formats := make([]int16, len(parameters))
-	for i := range formats {
-		formats[i] = pgx.BinaryFormatCode
+	tag, err := result.Close()
+	if err != nil {
+		return 0, err //nolint:wrapcheck // Callers say what they were doing.
 	}
-	result := tx.Conn().PgConn().ExecParams(ctx, sql, parameters, nil, formats, nil).Read()
-	if result.Err != nil {
-		return 0, result.Err
+	return tag.RowsAffected(), nil
+}
+
+// runPrepared runs a statement that the connection has prepared once: to parse and to plan it costs more than to run it for a few rows.
+func runPrepared(ctx context.Context, tx pgx.Tx, sql string, arrays []*Array) (*pgconn.ResultReader, error) {
+	values := parameters(arrays)
+	if err := fits(values); err != nil {
+		return nil, err
 	}
-	return result.CommandTag.RowsAffected(), nil
+	statement, err := tx.Conn().Prepare(ctx, sql, sql)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // Callers say what they were doing.
+	}
+	binaryForm := []int16{pgx.BinaryFormatCode} // Of all.
+	return tx.Conn().PgConn().ExecPrepared(ctx, statement.Name, values, binaryForm, binaryForm), nil
 }
 
 // Exec runs a statement with array parameters within a change's transaction.
 func Exec(ctx context.Context, tx pgx.Tx, sql string, arrays ...*Array) error {
-	parameters := make([][]byte, len(arrays))
-	for i, a := range arrays {
-		parameters[i] = a.Parameter()
-	}
-	_, err := execBinary(ctx, tx, sql, parameters...)
+	_, err := execBinary(ctx, tx, sql, arrays...)
 	return err
 }
 
