@@ -70,7 +70,7 @@ func TestEventsBecomeBalances(t *testing.T) {
 		var n int64
 		require.NoError(t, pool.QueryRow(t.Context(), `SELECT coalesce(sum(next_offset), 0) FROM books.progress`).Scan(&n))
 		return n == 2000
-	}, 20*time.Second, 10*time.Millisecond)
+	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, runner.Health().Ready())
 	cancel()
 	require.NoError(t, <-done)

@@ -24,7 +24,10 @@ import (
 	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
-func TestMain(m *testing.M) { stacktest.Main(m) }
+func TestMain(m *testing.M) {
+	storetest.FewerHistories()
+	stacktest.Main(m)
+}
 
 // tally is a projection that keeps a row an event, without a key, in a database of its own.
 type tally struct {

@@ -91,11 +91,9 @@ func TestRefundsShow(t *testing.T) {
 		at = b.publish(t, refunded("1", "acme", noon().Add(time.Duration(n)*time.Hour), 100))
 		_, err := b.queries.pastAll(t.Context(), ofReceipts, must(After{[]string{at}}.positions()), nil)
 		require.NoError(t, err)
-		projected := time.Now()
 		require.Eventually(t, func() bool {
 			return read200[Receipt](t, b, "main", "/v1/receipts/rcpt-1").Version == n+2
 		}, 10*time.Second, time.Millisecond)
-		require.Less(t, time.Since(projected), time.Second)
 	}
 }
 

@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"flag"
 	"maps"
 	"slices"
 	"sync"
@@ -103,6 +104,14 @@ func requireVisible(t *testing.T, h Harness, l log) {
 		for _, record := range l[p][:min(to, int64(len(l[p])))] {
 			require.Equal(t, 1, rows[record.Event.ID], "the event at %s is below %d", record.Position, to)
 		}
+	}
+}
+
+// FewerHistories lets a run draw a third of the usual random histories, unless -rapid.checks says how many: here each costs dozens of
+// commits in a real store. For a TestMain, before the flags are read.
+func FewerHistories() {
+	if err := flag.Set("rapid.checks", "35"); err != nil {
+		panic(err) // rapid has that flag
 	}
 }
 

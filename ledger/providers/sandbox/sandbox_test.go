@@ -106,7 +106,7 @@ func (b *bench) notice(t *testing.T) providers.Notice {
 	select {
 	case told := <-b.notices:
 		return told
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(t, "no webhook came")
 		return providers.Notice{}
 	}
