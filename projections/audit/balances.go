@@ -70,6 +70,7 @@ type balances struct {
 	words       words
 	digester    digester
 	key         []byte
+	posted      []posting // By the record at hand.
 	entries     *rowset
 	// totals hold the accounts' totals by the log, entered those by the table of entries, against those of the view.
 	totals, entered         *sumsTally
@@ -106,7 +107,8 @@ func (b *balances) close() error { return b.spilled.Close() }
 
 func (b *balances) fold(record *eventlog.Record) error {
 	bucket := b.bucketOf(record.Event.ID)
-	for n, p := range b.postings(record.Event) {
+	b.posted = b.postings(b.posted[:0], record.Event)
+	for n, p := range b.posted {
 		b.key = append(append(append(b.key[:0], record.Event.Ledger...), separator...), p.account...)
 		b.key = append(append(b.key, separator...), p.asset...)
 		b.totals.expect(b.key, columnOf(p.side), p.amount)
@@ -116,7 +118,7 @@ func (b *balances) fold(record *eventlog.Record) error {
 }
 
 func (b *balances) again(record *eventlog.Record) {
-	postings := b.postings(record.Event)
+	postings := b.postings(nil, record.Event)
 	b.againEntries(record, postings)
 	for _, p := range postings {
 		key := keyOf(record.Event.Ledger, p.account, p.asset)
@@ -133,7 +135,7 @@ func (b *balances) again(record *eventlog.Record) {
 }
 
 func (b *balances) touches(traces []string, record *eventlog.Record) []string {
-	for _, p := range b.postings(record.Event) {
+	for _, p := range b.postings(nil, record.Event) {
 		traces = append(traces, traceRow(accountsView, keyOf(record.Event.Ledger, p.account, p.asset)))
 	}
 	return traces

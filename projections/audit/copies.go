@@ -178,10 +178,10 @@ func (l *log) see(ctx context.Context, all []*inspection) error {
 	if len(all) == 0 {
 		return nil
 	}
-	return l.read(ctx, PhaseAgain, hash, func(batch *eventlog.Batch, hashes []contentHash) error {
+	return l.read(ctx, PhaseAgain, l.mark, func(batch *eventlog.Batch, marks []mark) error {
 		for _, q := range all {
 			err := q.each(batch, func(i int, record *eventlog.Record, at eventlog.Position) error {
-				q.see(record, at, hashes[i])
+				q.see(record, at, marks[i].hash)
 				return nil
 			})
 			if err != nil {
@@ -193,7 +193,7 @@ func (l *log) see(ctx context.Context, all []*inspection) error {
 }
 
 func (q *inspection) see(record *eventlog.Record, at eventlog.Position, hash contentHash) {
-	if q.aside != nil && q.aside(record) || !q.held.has(q.ids.hash(record.Event.ID)) {
+	if q.aside != nil && q.aside(record) || !q.held.has(q.ids.id(record.Event.ID)) {
 		return
 	}
 	id := record.Event.ID
@@ -211,7 +211,7 @@ func (q *inspection) see(record *eventlog.Record, at eventlog.Position, hash con
 func (q *inspection) conclude(ctx context.Context, s *snapshot) (late []eventlog.Position, err error) {
 	check := q.found.check(checkIdentities)
 	err = q.eachIdentity(ctx, s, "", nil, func(row *identity) error {
-		if !q.held.has(q.ids.hash(row.id)) {
+		if !q.held.has(q.ids.id(row.id)) {
 			return nil
 		}
 		c := q.met[row.id]
@@ -253,7 +253,7 @@ func (e *examination) nameTwice(ctx context.Context, s *snapshot) error {
 	}
 	rows := map[uuid.UUID]int{}
 	err := e.eachIdentity(ctx, s, "", nil, func(row *identity) error {
-		if e.ids.twice[e.ids.hash(row.id)] {
+		if e.ids.twice[e.ids.id(row.id)] {
 			rows[row.id]++
 		}
 		return nil

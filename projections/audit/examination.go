@@ -82,22 +82,42 @@ type conflict struct {
 	ledger         string
 }
 
-// take takes a record of the log: at is its position in memory that may be kept.
-func (e *examination) take(record *eventlog.Record, at eventlog.Position, hash contentHash) error {
-	e.records++
-	if e.ids == nil || e.aside != nil && e.aside(record) {
-		return e.model.fold(record)
+// mark is what identifies a record's event, for all projections.
+type mark struct {
+	hash contentHash
+	// id is the hash of the event's id, row the digest of the identity row that names this copy.
+	id, row uint64
+}
+
+// take takes the records of a batch that the projection has; resolve is called when enough of them have no row.
+func (e *examination) take(batch *eventlog.Batch, marks []mark, resolve func() error) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var counted pages
+	if e.ids != nil {
+		counted = e.ids.counts.of(batch.TopicPartition)
 	}
-	row := identity{record.Event.ID, hash, at}
-	if !e.ids.counts.has(at) {
+	accepted := int64(0)
+	defer func() { e.accepted[batch.TopicPartition] += accepted }()
+	return e.those(batch, func(i int, record *eventlog.Record, at eventlog.Position) error {
+		e.records++
+		switch {
+		case e.ids == nil || e.aside != nil && e.aside(record):
+			return e.model.fold(record)
+		case counted.has(at.Offset):
+			e.ids.tally.expect(bucketOf(marks[i].id), marks[i].row)
+			accepted++
+			return e.model.fold(record)
+		}
 		e.ids.others = append(e.ids.others, other{
-			row, ledger.Type(strings.Clone(string(record.Event.Type))), strings.Clone(record.Event.Ledger),
+			identity{record.Event.ID, marks[i].hash, at},
+			ledger.Type(strings.Clone(string(record.Event.Type))), strings.Clone(record.Event.Ledger),
 		})
-		return nil
-	}
-	e.ids.tally.expect(bucketOf(e.ids.hash(row.id)), e.ids.digest(&row))
-	e.accepted[at.TopicPartition()]++
-	return e.model.fold(record)
+		if len(e.ids.others) < othersAtOnce {
+			return nil
+		}
+		return resolve()
+	})
 }
 
 // counts tells whether a record is one that the model was given, once all was read.

@@ -74,7 +74,7 @@ func (l *log) explain(ctx context.Context) error {
 	if len(inquiries) == 0 {
 		return nil
 	}
-	err := l.read(ctx, PhaseEvents, noHashes, func(batch *eventlog.Batch, _ []contentHash) error {
+	err := l.read(ctx, PhaseEvents, noMarks, func(batch *eventlog.Batch, _ []mark) error {
 		for _, q := range inquiries {
 			if err := q.each(batch, q.see); err != nil {
 				return err

@@ -27,7 +27,6 @@ type identity struct {
 
 // identities is what is known of the identity rows of a projection, without them.
 type identities struct {
-	seed maphash.Seed
 	// counts are the positions of the copies that count.
 	counts positions
 	// due are positions that are not in yet, but must be all the same, because a further copy counts as in.
@@ -40,24 +39,25 @@ type identities struct {
 	// others are copies that do not count, as far as is known yet; missing ids are those that have no row.
 	others  []other
 	missing map[uuid.UUID]identity
-	buf     []byte
+	digester
 }
 
 func newIdentities(seed maphash.Seed) *identities {
 	return &identities{
-		seed: seed, counts: positions{}, due: positions{}, tally: newTally(), twice: map[uint64]bool{}, missing: map[uuid.UUID]identity{},
+		counts: positions{}, due: positions{}, tally: newTally(), twice: map[uint64]bool{}, missing: map[uuid.UUID]identity{},
+		digester: digester{seed: seed},
 	}
 }
 
-func (i *identities) hash(id uuid.UUID) uint64 { return maphash.Bytes(i.seed, id[:]) }
+// id is the hash of an event's id, which decides on the bucket of all that is its.
+func (d *digester) id(id uuid.UUID) uint64 { return maphash.Bytes(d.seed, id[:]) }
 
-func (i *identities) digest(row *identity) uint64 {
-	b := append(append(i.buf[:0], row.id[:]...), row.hash[:]...)
+func (d *digester) identity(row *identity) uint64 {
+	b := append(append(d.buf[:0], row.id[:]...), row.hash[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(row.at.Offset))    //nolint:gosec // The bits are what counts.
 	b = binary.BigEndian.AppendUint32(b, uint32(row.at.Partition)) //nolint:gosec // The bits are what counts.
-	b = append(b, row.at.Topic...)
-	i.buf = b
-	return maphash.Bytes(i.seed, b)
+	d.buf = append(b, row.at.Topic...)
+	return d.sum()
 }
 
 func (e *examination) identityTable() string { return e.name + ".identity" }
@@ -100,10 +100,10 @@ func (e *examination) load(ctx context.Context, s *snapshot, memory Memory, prog
 	err = e.eachIdentity(ctx, s, "", nil, func(row *identity) error {
 		e.ids.rows++
 		progress(e.ids.rows)
-		hash := e.ids.hash(row.id)
+		hash := e.ids.digester.id(row.id)
 		if !isPast(row.id, row.at) {
 			e.ids.counts.add(row.at)
-			e.ids.tally.meet(bucketOf(hash), e.ids.digest(row))
+			e.ids.tally.meet(bucketOf(hash), e.ids.digester.identity(row))
 		}
 		return ids.Add(hash, nil)
 	})

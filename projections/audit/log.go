@@ -3,6 +3,7 @@ package audit
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"runtime"
 	"strconv"
 	"sync"
@@ -13,6 +14,7 @@ import (
 // log is the part of the log that is read for all the examinations.
 type log struct {
 	kafka    eventlog.Config
+	seed     maphash.Seed
 	all      []*examination
 	progress Progress
 	to       map[eventlog.TopicPartition]int64
@@ -24,7 +26,7 @@ type log struct {
 
 // openLog compares the store's offsets with the log's.
 func (a *Auditor) openLog(ctx context.Context, s *snapshot, all []*examination, progress Progress) (*log, error) {
-	l := &log{kafka: a.kafka, all: all, progress: progress, to: map[eventlog.TopicPartition]int64{}}
+	l := &log{kafka: a.kafka, seed: a.seed, all: all, progress: progress, to: map[eventlog.TopicPartition]int64{}}
 	admin, err := eventlog.NewAdmin(a.kafka)
 	if err != nil {
 		return nil, err
@@ -124,7 +126,7 @@ const (
 
 // read gives the log to fn, batch by batch, those of different partitions at the same time; prepare is called before that.
 func (l *log) read(
-	ctx context.Context, phase Phase, prepare func(batch *eventlog.Batch) []contentHash, fn func(*eventlog.Batch, []contentHash) error,
+	ctx context.Context, phase Phase, prepare func(batch *eventlog.Batch) []mark, fn func(*eventlog.Batch, []mark) error,
 ) error {
 	l.done = 0
 	part := eventlog.Range{To: l.to, AtOnce: min(2*runtime.GOMAXPROCS(0), mostAtOnce), PieceBytes: pieceBytes}
@@ -140,23 +142,30 @@ func (l *log) read(
 	})
 }
 
-// hash is the part of the work on a batch that needs no lock.
-func hash(batch *eventlog.Batch) []contentHash {
-	hashes := make([]contentHash, len(batch.Records))
+// mark is the part of the work on a batch that needs no lock, and is the same for all projections.
+func (l *log) mark(batch *eventlog.Batch) []mark {
+	d := digester{seed: l.seed}
+	marks := make([]mark, len(batch.Records))
 	for i := range batch.Records {
 		if event := batch.Records[i].Event; event != nil {
-			hashes[i] = event.ContentHash()
+			row := identity{event.ID, event.ContentHash(), batch.At(batch.Records[i].Offset)}
+			marks[i] = mark{row.hash, d.id(row.id), d.identity(&row)}
 		}
 	}
-	return hashes
+	return marks
 }
 
-func noHashes(*eventlog.Batch) []contentHash { return nil }
+func noMarks(*eventlog.Batch) []mark { return nil }
 
 // each calls fn with the records of a batch that the projection has, by its own account, and keeps. It has the examination alone.
 func (e *examination) each(batch *eventlog.Batch, fn func(i int, record *eventlog.Record, at eventlog.Position) error) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.those(batch, fn)
+}
+
+// those is each where the examination is had already.
+func (e *examination) those(batch *eventlog.Batch, fn func(i int, record *eventlog.Record, at eventlog.Position) error) error {
 	to := e.to[batch.TopicPartition]
 	for i := range batch.Records {
 		record := &batch.Records[i]
@@ -174,15 +183,9 @@ func (e *examination) each(batch *eventlog.Batch, fn func(i int, record *eventlo
 
 // fold reads the log into the models.
 func (l *log) fold(ctx context.Context, s *snapshot) error {
-	err := l.read(ctx, PhaseLog, hash, func(batch *eventlog.Batch, hashes []contentHash) error {
+	err := l.read(ctx, PhaseLog, l.mark, func(batch *eventlog.Batch, marks []mark) error {
 		for _, e := range l.all {
-			err := e.each(batch, func(i int, record *eventlog.Record, at eventlog.Position) error {
-				if err := e.take(record, at, hashes[i]); err != nil || e.ids == nil || len(e.ids.others) < othersAtOnce {
-					return err
-				}
-				return l.resolve(ctx, s, e)
-			})
-			if err != nil {
+			if err := e.take(batch, marks, func() error { return l.resolve(ctx, s, e) }); err != nil {
 				return err
 			}
 		}
@@ -219,7 +222,7 @@ func (l *log) detail(ctx context.Context, s *snapshot) error {
 	if len(all) == 0 {
 		return nil
 	}
-	err := l.read(ctx, PhaseAgain, noHashes, func(batch *eventlog.Batch, _ []contentHash) error {
+	err := l.read(ctx, PhaseAgain, noMarks, func(batch *eventlog.Batch, _ []mark) error {
 		for _, e := range all {
 			err := e.each(batch, func(_ int, record *eventlog.Record, at eventlog.Position) error {
 				if e.counts(record, at) {

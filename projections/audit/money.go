@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math/big"
 	"math/bits"
@@ -62,10 +61,21 @@ func parseDigits(text string) (n uint64, ok bool) {
 func product(a, b, c uint64) *big.Int {
 	high, low := bits.Mul64(a, b)
 	low, carry := bits.Add64(low, c, 0)
-	var both [16]byte
-	binary.BigEndian.PutUint64(both[:8], high+carry)
-	binary.BigEndian.PutUint64(both[8:], low)
-	return new(big.Int).SetBytes(both[:])
+	return wide(high+carry, low)
+}
+
+// wide is a number of 128 bits, in one piece of memory.
+func wide(high, low uint64) *big.Int {
+	if bits.UintSize == 32 { //nolint:mnd // A Word is as large.
+		n := new(big.Int).SetUint64(high)
+		return n.Add(n.Lsh(n, 64), new(big.Int).SetUint64(low)) //nolint:mnd // The bits of low.
+	}
+	number := struct {
+		big.Int
+
+		words [2]big.Word
+	}{words: [2]big.Word{big.Word(low), big.Word(high)}}
+	return number.SetBits(number.words[:])
 }
 
 // decimal writes units as Postgres writes trim_scale(x)::text: equal numbers have equal texts.

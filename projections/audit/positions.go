@@ -9,7 +9,10 @@ import (
 )
 
 // positions is a set of positions in the log: a bit for each offset, in pages that are made where there are any.
-type positions map[eventlog.TopicPartition]map[int64]*page
+type positions map[eventlog.TopicPartition]pages
+
+// pages are those of a partition, by their number.
+type pages map[int64]*page
 
 const (
 	pageOffsets = 1 << 16
@@ -23,25 +26,34 @@ func locate(offset int64) (page, word int64, bit uint64) {
 	return offset / pageOffsets, within / wordBits, 1 << (within % wordBits)
 }
 
-// add reports whether the position is new. Its topic is kept.
-func (p positions) add(at eventlog.Position) bool {
-	pages, ok := p[at.TopicPartition()]
+// of are the partition's pages. The topic is kept.
+func (p positions) of(partition eventlog.TopicPartition) pages {
+	all, ok := p[partition]
 	if !ok {
-		pages = map[int64]*page{}
-		p[at.TopicPartition()] = pages
+		all = pages{}
+		p[partition] = all
 	}
-	n, word, bit := locate(at.Offset)
-	if pages[n] == nil {
-		pages[n] = &page{}
+	return all
+}
+
+// add reports whether the position is new. Its topic is kept.
+func (p positions) add(at eventlog.Position) bool { return p.of(at.TopicPartition()).add(at.Offset) }
+
+func (p positions) has(at eventlog.Position) bool { return p[at.TopicPartition()].has(at.Offset) }
+
+func (p pages) add(offset int64) bool {
+	n, word, bit := locate(offset)
+	if p[n] == nil {
+		p[n] = &page{}
 	}
-	old := pages[n][word]
-	pages[n][word] |= bit
+	old := p[n][word]
+	p[n][word] |= bit
 	return old&bit == 0
 }
 
-func (p positions) has(at eventlog.Position) bool {
-	n, word, bit := locate(at.Offset)
-	page := p[at.TopicPartition()][n]
+func (p pages) has(offset int64) bool {
+	n, word, bit := locate(offset)
+	page := p[n]
 	return page != nil && page[word]&bit != 0
 }
 

@@ -32,7 +32,7 @@ func TestTheRulesAgreeWithTheLedger(t *testing.T) {
 					want = append(want, text{p.Account.String(), p.Direction.String(), p.Asset, p.Amount.String()})
 					require.Equal(t, p.Account.DebitNormal(), debitNormal(p.Account.String()))
 				}
-				for _, p := range a.postings(event) {
+				for _, p := range a.postings(nil, event) {
 					got = append(got, text{p.account, p.side, p.asset, decimal(p.amount)})
 				}
 				require.Equal(t, want, got)

@@ -70,8 +70,8 @@ func (r *revenue) wants(record *eventlog.Record) bool {
 	if record.Event == nil {
 		return false
 	}
-	if _, ok := r.earning(record.Event); ok {
-		return true
+	if rule, ok := r.rules[record.Event.Type]; ok {
+		return fields{record.Event.Data}.holds(rule.when)
 	}
 	return record.Event.Type == ledger.TypePostPublished
 }

@@ -45,12 +45,12 @@ func (r *revenue) earning(event *ledger.Event) (e earning, ok bool) {
 	if !ok {
 		return e, false
 	}
-	data := fields{event.Data.ProtoReflect()}
+	data := fields{event.Data}
 	if !data.holds(rule.when) {
 		return e, false
 	}
 	e = earning{
-		stream: rule.stream, owner: data.value(rule.owner).String(), pointer: data.value(rule.pointer).String(),
+		stream: rule.stream, owner: data.text(rule.owner), pointer: data.text(rule.pointer),
 		asset: data.money("amount").GetAssetCode(),
 		gross: data.signed(rule.gross), fees: data.signed(rule.fees), refunds: data.signed(rule.refunds),
 	}

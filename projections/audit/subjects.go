@@ -3,7 +3,6 @@ package audit
 import (
 	"context"
 	"encoding/binary"
-	"hash/fnv"
 	"hash/maphash"
 	"slices"
 	"strconv"
@@ -21,6 +20,7 @@ const (
 type subjects struct {
 	examination *examination
 	seed        maphash.Seed
+	topics      []string // By their number, from 1.
 	places      *rowset
 	buf         []byte
 	expected    map[string]*placeRow // Those that are compared one by one.
@@ -34,7 +34,7 @@ func (*placeRow) cells() []string { return nil }
 func newSubjects(a *Auditor, e *examination) model {
 	e.found.expect(checkProgress, checkPast, checkPlaces)
 	return &subjects{
-		examination: e, seed: a.seed, expected: map[string]*placeRow{},
+		examination: e, seed: a.seed, topics: eventlog.Topics(), expected: map[string]*placeRow{},
 		places: newRowset(e.found.check(checkPlaces), a.seed, table{
 			name: placesTable, keys: texts("topic", "partition", "kafka_offset", "name_hash"), where: "generation = $1",
 			arguments: []any{e.generation},
@@ -74,12 +74,25 @@ func (p place) key() string {
 
 // each are the places of a record.
 func (s *subjects) each(record *eventlog.Record, fn func(p place)) {
-	topic := uint16(slices.Index(eventlog.Topics(), record.Topic) + 1) //nolint:gosec // There are few.
-	for _, name := range aboutWhat(record) {
-		h := fnv.New64a()
-		_, _ = h.Write([]byte(name)) // it never fails
-		fn(place{h.Sum64(), topic, record.Partition, record.Offset})
+	topic := uint16(slices.Index(s.topics, record.Topic) + 1) //nolint:gosec // There are few.
+	// Where an event speaks of its subject, a refused record may be about several.
+	if record.Event != nil {
+		fn(place{nameHash(record.Event.Subject), topic, record.Partition, record.Offset})
+		return
 	}
+	for _, name := range record.Rejected.Subjects() {
+		fn(place{nameHash(name), topic, record.Partition, record.Offset})
+	}
+}
+
+// nameHash is FNV-1a, of 64 bits.
+func nameHash(name string) uint64 {
+	const basis, prime = 14695981039346656037, 1099511628211
+	h := uint64(basis)
+	for i := range len(name) {
+		h = (h ^ uint64(name[i])) * prime
+	}
+	return h
 }
 
 func (s *subjects) fold(record *eventlog.Record) error {
@@ -95,14 +108,6 @@ func (s *subjects) again(record *eventlog.Record) {
 	})
 }
 
-// aboutWhat are the names that a record is found by: an event's subject, or what a refused record may be about.
-func aboutWhat(record *eventlog.Record) []string {
-	if record.Event != nil {
-		return []string{record.Event.Subject}
-	}
-	return record.Rejected.Subjects()
-}
-
 func (s *subjects) touches(traces []string, record *eventlog.Record) []string {
 	s.each(record, func(p place) { traces = append(traces, traceRow(placesTable, p.key())) })
 	return traces
@@ -110,7 +115,6 @@ func (s *subjects) touches(traces []string, record *eventlog.Record) []string {
 
 func (s *subjects) tally(ctx context.Context, from *snapshot) error {
 	c, past := s.places.check, s.examination.found.check(checkPast)
-	topics := eventlog.Topics()
 	sql := `SELECT name_hash, topic, "partition", kafka_offset FROM subjects.places WHERE generation = $1`
 	return from.streamBinary(ctx, placesTable, sql, s.places.arguments, func(row [][]byte) error {
 		c.compared++
@@ -120,8 +124,8 @@ func (s *subjects) tally(ctx context.Context, from *snapshot) error {
 			partition: int32(binary.BigEndian.Uint32(row[2])), //nolint:gosec // As it was.
 			offset:    int64(binary.BigEndian.Uint64(row[3])), //nolint:gosec // As it was.
 		}
-		if n := int(p.topic) - 1; n >= 0 && n < len(topics) {
-			at := eventlog.TopicPartition{Topic: topics[n], Partition: p.partition}
+		if n := int(p.topic) - 1; n >= 0 && n < len(s.topics) {
+			at := eventlog.TopicPartition{Topic: s.topics[n], Partition: p.partition}
 			if p.offset < s.examination.next[at] {
 				past.compared++
 			} else {

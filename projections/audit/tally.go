@@ -11,28 +11,34 @@ import (
 // tally holds two sets of rows against each other without holding the rows. Each row is a number, and belongs to a bucket by its
 // key; sums of numbers do not depend on the order in which rows come. Buckets that do not come to the same are read again.
 type tally struct {
-	sums []uint64 // What should be less what is: 0 when they are the same.
-	want []uint32 // How many rows should be,
-	got  []uint32 // and are.
+	buckets []bucket
+}
+
+// bucket is what is known of the rows of one bucket, side by side in memory.
+type bucket struct {
+	sum       uint64 // What should be less what is: 0 when they are the same.
+	want, got uint32 // How many rows should be, and are.
 }
 
 const tallyBuckets = 1 << 16
 
 func newTally() tally {
-	return tally{make([]uint64, tallyBuckets), make([]uint32, tallyBuckets), make([]uint32, tallyBuckets)}
+	return tally{make([]bucket, tallyBuckets)}
 }
 
 // bucketOf is the bucket of a hash.
 func bucketOf(hash uint64) int { return int(hash % tallyBuckets) }
 
 func (t *tally) expect(bucket int, digest uint64) {
-	t.sums[bucket] += digest
-	t.want[bucket]++
+	b := &t.buckets[bucket]
+	b.sum += digest
+	b.want++
 }
 
 func (t *tally) meet(bucket int, digest uint64) {
-	t.sums[bucket] -= digest
-	t.got[bucket]++
+	b := &t.buckets[bucket]
+	b.sum -= digest
+	b.got++
 }
 
 // heldRows is about how many rows of the log and of a table are held to find those that differ.
@@ -48,15 +54,15 @@ type suspects map[int]bool
 func (t *tally) suspects() (held suspects, more int64) {
 	held = suspects{}
 	rows := 0
-	for b := range t.sums {
-		if t.sums[b] == 0 && t.want[b] == t.got[b] {
+	for n, b := range t.buckets {
+		if b.sum == 0 && b.want == b.got {
 			continue
 		}
-		if rows += int(t.want[b]) + int(t.got[b]); rows > heldRows && len(held) >= leastBuckets {
+		if rows += int(b.want) + int(b.got); rows > heldRows && len(held) >= leastBuckets {
 			more++
 			continue
 		}
-		held[b] = true
+		held[n] = true
 	}
 	return held, more
 }
@@ -93,8 +99,8 @@ func randomPrime() uint64 {
 	}
 }
 
-func (t *sumsTally) bucket(key []byte) int {
-	return bucketOf(maphash.Bytes(t.seeds[len(t.seeds)-1], key))
+func (t *sumsTally) bucket(key []byte) *bucket {
+	return &t.buckets[bucketOf(maphash.Bytes(t.seeds[len(t.seeds)-1], key))]
 }
 
 // holds tells whether a key is in a bucket that is read again.
@@ -104,25 +110,28 @@ func (t *sumsTally) holds(held suspects, key string) bool {
 
 // expect adds to what the key's column should come to.
 func (t *sumsTally) expect(key []byte, column int, amount *big.Int) {
-	t.add(key, column, amount, false)
-	t.want[t.bucket(key)]++
+	b := t.bucket(key)
+	b.want++
+	t.add(b, key, column, amount, false)
 }
 
 // meet adds to what it is.
 func (t *sumsTally) meet(key []byte, column int, amount *big.Int) {
-	t.add(key, column, amount, true)
-	t.got[t.bucket(key)]++
+	b := t.bucket(key)
+	b.got++
+	t.add(b, key, column, amount, true)
 }
 
-func (t *sumsTally) add(key []byte, column int, amount *big.Int, less bool) {
+func (t *sumsTally) add(b *bucket, key []byte, column int, amount *big.Int, less bool) {
 	hash := maphash.Bytes(t.seeds[column], key)
 	high, low := bits.Mul64(hash%t.prime, t.remainder(amount))
 	term := bits.Rem64(high, low, t.prime)
 	if less != (amount.Sign() < 0) {
 		term = (t.prime - term) % t.prime
 	}
-	b := t.bucket(key)
-	t.sums[b] = (t.sums[b] + term) % t.prime
+	if b.sum += term; b.sum >= t.prime { // Both were less.
+		b.sum -= t.prime
+	}
 }
 
 // remainder is that of the amount without its sign.
@@ -142,14 +151,14 @@ func (t *sumsTally) remainder(amount *big.Int) uint64 {
 func (t *sumsTally) suspects() (held suspects, more int64) {
 	held = suspects{}
 	rows := 0
-	for b, sum := range t.sums {
+	for n, b := range t.buckets {
 		switch {
-		case sum == 0:
+		case b.sum == 0:
 		case rows > heldRows && len(held) >= leastBuckets:
 			more++
 		default:
-			rows += int(t.got[b]) + int(min(t.want[b], heldRows/leastBuckets))
-			held[b] = true
+			rows += int(b.got) + int(min(b.want, heldRows/leastBuckets))
+			held[n] = true
 		}
 	}
 	return held, more
