@@ -3,11 +3,8 @@ package audit
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"math/big"
 	"strings"
-
-	"github.com/google/uuid"
 
 	"github.com/tributary-ledger/tributary/ledger"
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
@@ -33,7 +30,7 @@ type revenue struct {
 	examination *examination
 	warehouse   warehouse
 	rules       map[ledger.Type]revenueRule
-	digester    digester
+	digests     rowDigests
 	rows        *rowset
 	// sums hold the takings of each quarter of an hour, by what the aggregate groups by.
 	sums  *sumsTally
@@ -50,7 +47,7 @@ type revenue struct {
 
 func newRevenue(a *Auditor, e *examination) model {
 	r := &revenue{
-		Auditor: a, examination: e, warehouse: warehouse{a.clickhouse}, rules: revenueRules(), digester: digester{seed: a.seed},
+		Auditor: a, examination: e, warehouse: warehouse{a.clickhouse}, rules: revenueRules(), digests: newRowDigests(),
 		sums: newSumsTally(takingsColumns), quarters: newQuarters(), posts: map[string]*post{}, expected: map[string]*revenueRow{},
 	}
 	e.ids, e.claims = newIdentities(a.seed), true
@@ -82,7 +79,7 @@ func (r *revenue) fold(record *eventlog.Record) error {
 		return nil
 	}
 	e, _ := r.earning(record.Event)
-	r.rows.tally.expect(r.bucketOf(record.Event.ID), r.digester.cells(revenueKey(record), e.values(record)))
+	r.rows.tally.expect(r.digests.bucketOf(record.Event.ID), r.digests.of(record, &e))
 	r.key = quarterKey(r.key[:0], e.series(record.Event.Ledger), quarterOf(record.Event.Time))
 	for column, amount := range []*big.Int{e.gross, e.fees, e.refunds, big.NewInt(1)} {
 		r.sums.expect(r.key, column, amount)
@@ -90,15 +87,12 @@ func (r *revenue) fold(record *eventlog.Record) error {
 	return nil
 }
 
-// bucketOf is that of the row of an event.
-func (r *revenue) bucketOf(id uuid.UUID) int { return bucketOf(maphash.Bytes(r.seed, id[:])) }
-
 func (r *revenue) again(record *eventlog.Record) {
 	e, ok := r.earning(record.Event)
 	if !ok {
 		return
 	}
-	if r.rows.held[r.bucketOf(record.Event.ID)] {
+	if r.rows.held[r.digests.bucketOf(record.Event.ID)] {
 		values := e.values(record)
 		for i := range values {
 			values[i] = strings.Clone(values[i])

@@ -41,6 +41,13 @@ func (t *tally) meet(bucket int, digest uint64) {
 	b.got++
 }
 
+// meetAll is meet for rows whose numbers are added up.
+func (t *tally) meetAll(bucket int, sum uint64, rows uint32) {
+	b := &t.buckets[bucket]
+	b.sum -= sum
+	b.got += rows
+}
+
 // heldRows is about how many rows of the log and of a table are held to find those that differ.
 const heldRows = 200_000
 
