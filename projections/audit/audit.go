@@ -159,11 +159,8 @@ func (a *Auditor) examine(ctx context.Context, s *snapshot, all []*examination, 
 	if err := l.inspect(ctx, s); err != nil {
 		return err
 	}
-	for i, e := range all {
-		progress(PhaseTables, int64(i), int64(len(all)))
-		if err := e.model.tally(ctx, s); err != nil {
-			return err
-		}
+	if err := l.tally(ctx, s); err != nil {
+		return err
 	}
 	if err := l.detail(ctx, s); err != nil {
 		return err

@@ -67,7 +67,6 @@ type balances struct {
 	*Auditor
 
 	examination *examination
-	words       words
 	digester    digester
 	key         []byte
 	posted      []posting // By the record at hand.
@@ -91,7 +90,7 @@ func newBalances(a *Auditor, e *examination) model {
 	e.ids = newIdentities(a.seed)
 	e.found.expect(checkProgress, checkPast, checkIdentities, checkEntries, checkBalances, checkSums, checkEqual, checkConflicts)
 	b := &balances{
-		Auditor: a, examination: e, words: words{}, digester: digester{seed: a.seed},
+		Auditor: a, examination: e, digester: digester{seed: a.seed},
 		entries: newRowset(e.found.check(checkEntries), a.seed, entriesTable()),
 		totals:  newSumsTally(accountColumns), entered: newSumsTally(accountColumns),
 		expected: map[string]*entryRow{}, accounts: map[string]*account{}, enteredAgain: map[string]*sums{},

@@ -33,11 +33,9 @@ func (e *examination) resolve(ctx context.Context, s *snapshot) ([]eventlog.Posi
 		ids[i] = others[i].id
 	}
 	rows := make(map[uuid.UUID]identity, len(ids))
-	err := s.alone(func() error {
-		return e.eachIdentity(ctx, s, " AND i.event_id = ANY($2)", ids, func(row *identity) error {
-			rows[row.id] = *row
-			return nil
-		})
+	err := e.eachIdentity(ctx, s, " AND i.event_id = ANY($2)", ids, func(row *identity, _ int64) error {
+		rows[row.id] = *row
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -193,7 +191,7 @@ func (l *log) see(ctx context.Context, all []*inspection) error {
 }
 
 func (q *inspection) see(record *eventlog.Record, at eventlog.Position, hash contentHash) {
-	if q.aside != nil && q.aside(record) || !q.held.has(q.ids.id(record.Event.ID)) {
+	if q.aside != nil && q.aside(record) || !q.held.has(q.ids.digester.id(record.Event.ID)) {
 		return
 	}
 	id := record.Event.ID
@@ -210,8 +208,8 @@ func (q *inspection) see(record *eventlog.Record, at eventlog.Position, hash con
 // conclude reads the rows in question. It returns the copies that are to count.
 func (q *inspection) conclude(ctx context.Context, s *snapshot) (late []eventlog.Position, err error) {
 	check := q.found.check(checkIdentities)
-	err = q.eachIdentity(ctx, s, "", nil, func(row *identity) error {
-		if !q.held.has(q.ids.id(row.id)) {
+	err = q.eachIdentity(ctx, s, "", nil, func(row *identity, next int64) error {
+		if !q.held.has(q.ids.digester.id(row.id)) {
 			return nil
 		}
 		c := q.met[row.id]
@@ -219,7 +217,7 @@ func (q *inspection) conclude(ctx context.Context, s *snapshot) (late []eventlog
 			c.rows++
 		}
 		switch {
-		case row.at.Offset >= q.next[row.at.TopicPartition()]: // That was told, or is no fault.
+		case row.at.Offset >= next: // That was told, or is no fault.
 		case c == nil:
 			d := q.differsIn(KindExtra, row)
 			d.Got = row.at.String()
@@ -252,8 +250,8 @@ func (e *examination) nameTwice(ctx context.Context, s *snapshot) error {
 		return nil
 	}
 	rows := map[uuid.UUID]int{}
-	err := e.eachIdentity(ctx, s, "", nil, func(row *identity) error {
-		if e.ids.twice[e.ids.id(row.id)] {
+	err := e.eachIdentity(ctx, s, "", nil, func(row *identity, _ int64) error {
+		if e.ids.twice[e.ids.digester.id(row.id)] {
 			rows[row.id]++
 		}
 		return nil

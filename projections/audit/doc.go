@@ -21,5 +21,6 @@
 //
 // ClickHouse has no snapshot that lasts. But rows there are only added, and before the offsets move: so what Postgres says is in, is
 // in, and what is past its offsets is left out of the comparison. The sums that views read are asked for in one statement
-// with those of the rows that are left out, because one statement sees one state.
+// with those of the rows that are left out, because one statement sees one state. Of its rows of events it adds up the digests itself
+// (rowDigests), under keys that are drawn for each audit: what is read is a number a bucket.
 package audit

@@ -131,12 +131,12 @@ const (
 func (b *balances) tallyEntries(ctx context.Context, s *snapshot) error {
 	e := b.examination
 	c, past := b.entries.check, e.found.check(checkPast)
-	sides := map[string]*sums{}
+	sides, places := map[string]*sums{}, e.places()
 	err := s.streamBinary(ctx, entriesView, entriesSQL, nil, func(row [][]byte) error {
 		c.compared++
 		e.found.rows++
 		id := uuid.UUID(row[entryID])
-		if at := position(b.words.keepBytes(row[entryTopic]), row[entryPartition], row[entryOffset]); at.Offset >= e.next[at.TopicPartition()] {
+		if at, next := places.find(row[entryTopic], row[entryPartition], row[entryOffset]); at.Offset >= next {
 			e.isPast(past, entriesView, id.String(), at)
 		}
 		amount, ok := parseDecimal(string(row[entryAmount]))
@@ -188,7 +188,8 @@ func (b *balances) againEntries(record *eventlog.Record, postings []posting) {
 	}
 	for n, p := range postings {
 		b.expected[keyOf(event.ID.String(), strconv.Itoa(n))] = &entryRow{values: []string{
-			strings.Clone(event.Ledger), strings.Clone(p.account), strings.Clone(p.asset), strings.Clone(p.side), timestamp(event.Time), timestamp(record.RecordedAt),
+			strings.Clone(event.Ledger), strings.Clone(p.account), strings.Clone(p.asset), strings.Clone(p.side),
+			timestamp(event.Time), timestamp(record.RecordedAt),
 			strings.Clone(string(event.Type)), strings.Clone(event.Subject), strings.Clone(record.Topic),
 			strconv.Itoa(int(record.Partition)), strconv.FormatInt(record.Offset, 10), decimal(p.amount),
 		}}

@@ -37,9 +37,9 @@ type identities struct {
 	// twice are the hashes of ids that have more than one row.
 	twice map[uint64]bool
 	// others are copies that do not count, as far as is known yet; missing ids are those that have no row.
-	others  []other
-	missing map[uuid.UUID]identity
-	digester
+	others   []other
+	missing  map[uuid.UUID]identity
+	digester digester
 }
 
 func newIdentities(seed maphash.Seed) *identities {
@@ -53,39 +53,61 @@ func newIdentities(seed maphash.Seed) *identities {
 func (d *digester) id(id uuid.UUID) uint64 { return maphash.Bytes(d.seed, id[:]) }
 
 func (d *digester) identity(row *identity) uint64 {
-	b := append(append(d.buf[:0], row.id[:]...), row.hash[:]...)
-	b = binary.BigEndian.AppendUint64(b, uint64(row.at.Offset))    //nolint:gosec // The bits are what counts.
-	b = binary.BigEndian.AppendUint32(b, uint32(row.at.Partition)) //nolint:gosec // The bits are what counts.
-	d.buf = append(b, row.at.Topic...)
+	d.buf = append(append(d.buf[:0], row.id[:]...), row.hash[:]...)
+	d.buf = binary.BigEndian.AppendUint64(d.buf, uint64(row.at.Offset))    //nolint:gosec // The bits are what counts.
+	d.buf = binary.BigEndian.AppendUint32(d.buf, uint32(row.at.Partition)) //nolint:gosec // The bits are what counts.
+	d.buf = append(d.buf, row.at.Topic...)
 	return d.sum()
 }
 
 func (e *examination) identityTable() string { return e.name + ".identity" }
 
-const identitySQL = `SELECT i.event_id, i.content_hash, l.label, i."partition", i.kafka_offset
-	FROM %s i JOIN tributary.labels l ON l.id = i.topic WHERE i.generation = $1`
+const identitySQL = `SELECT i.event_id, i.content_hash, i.topic, i."partition", i.kafka_offset FROM %s i WHERE i.generation = $1`
 
-// eachIdentity reads the store's identities, those of some ids where condition says so. They are valid until fn returns.
+// eachIdentity reads the store's identities, those of some ids where condition says so, each with the next offset of its partition.
+// They are valid until fn returns.
 func (e *examination) eachIdentity(
-	ctx context.Context, s *snapshot, condition string, ids []uuid.UUID, fn func(row *identity) error,
+	ctx context.Context, s *snapshot, condition string, ids []uuid.UUID, fn func(row *identity, next int64) error,
 ) error {
+	labels, err := s.labels(ctx)
+	if err != nil {
+		return err
+	}
 	sql, arguments := fmt.Sprintf(identitySQL, pgx.Identifier{e.name, "identity"}.Sanitize()), []any{e.generation}
 	if condition != "" {
 		sql, arguments = sql+condition, append(arguments, ids)
 	}
-	topics := map[string]string{}
+	places := e.places()
 	var i identity
 	return s.streamBinary(ctx, "the identities of "+e.name, sql, arguments, func(row [][]byte) error {
-		topic, ok := topics[string(row[2])]
-		if !ok {
-			topic = string(row[2])
-			topics[topic] = topic
-		}
-		i.id, i.at = uuid.UUID(row[0]), position(topic, row[3], row[4])
+		var next int64
+		i.id = uuid.UUID(row[0])
+		i.at, next = places.find(labels[string(row[2])], row[3], row[4])
 		clear(i.hash[:])
 		copy(i.hash[:], row[1])
-		return fn(&i)
+		return fn(&i, next)
 	})
+}
+
+// places finds where rows are from, and the next offset of that partition. Of many rows, one is mostly from where the one before is.
+type places struct {
+	nexts map[eventlog.TopicPartition]int64
+	last  eventlog.TopicPartition
+	next  int64
+}
+
+func (e *examination) places() *places {
+	return &places{nexts: e.next, next: e.next[eventlog.TopicPartition{}]}
+}
+
+// find takes columns of a row, the numbers in Postgres's binary form.
+func (p *places) find(topic, partition, offset []byte) (at eventlog.Position, next int64) {
+	number := int32(binary.BigEndian.Uint32(partition)) //nolint:gosec // Two's complement is the wire's form.
+	if p.last.Partition != number || p.last.Topic != string(topic) {
+		p.last = eventlog.TopicPartition{Topic: string(topic), Partition: number}
+		p.next = p.nexts[p.last]
+	}
+	return p.last.At(int64(binary.BigEndian.Uint64(offset))), p.next //nolint:gosec // Two's complement is the wire's form.
 }
 
 // load reads which copy of each event the store has put in.
@@ -97,12 +119,17 @@ func (e *examination) load(ctx context.Context, s *snapshot, memory Memory, prog
 		}
 	}()
 	isPast := e.pastCheck()
-	err = e.eachIdentity(ctx, s, "", nil, func(row *identity) error {
+	var at eventlog.TopicPartition
+	var counted pages
+	err = e.eachIdentity(ctx, s, "", nil, func(row *identity, next int64) error {
 		e.ids.rows++
 		progress(e.ids.rows)
 		hash := e.ids.digester.id(row.id)
-		if !isPast(row.id, row.at) {
-			e.ids.counts.add(row.at)
+		if !isPast(row.id, row.at, next) {
+			if p := row.at.TopicPartition(); counted == nil || p != at {
+				at, counted = p, e.ids.counts.of(p)
+			}
+			counted.add(row.at.Offset)
 			e.ids.tally.meet(bucketOf(hash), e.ids.digester.identity(row))
 		}
 		return ids.Add(hash, nil)
@@ -122,26 +149,17 @@ func (e *examination) load(ctx context.Context, s *snapshot, memory Memory, prog
 }
 
 // pastCheck tells identities past the offsets from others. Unless ids are claimed before the offsets move, one is a difference.
-func (e *examination) pastCheck() func(id uuid.UUID, at eventlog.Position) bool {
+func (e *examination) pastCheck() func(id uuid.UUID, at eventlog.Position, next int64) bool {
 	if e.claims {
-		return func(_ uuid.UUID, at eventlog.Position) bool { return at.Offset >= e.next[at.TopicPartition()] }
+		return func(_ uuid.UUID, at eventlog.Position, next int64) bool { return at.Offset >= next }
 	}
 	c := e.found.check(checkPast)
-	return func(id uuid.UUID, at eventlog.Position) bool {
-		if at.Offset < e.next[at.TopicPartition()] {
+	return func(id uuid.UUID, at eventlog.Position, next int64) bool {
+		if at.Offset < next {
 			c.compared++
 			return false
 		}
 		return e.isPast(c, e.identityTable(), id.String(), at)
-	}
-}
-
-// position is one from its columns in Postgres's binary form.
-func position(topic string, partition, offset []byte) eventlog.Position {
-	return eventlog.Position{
-		Topic:     topic,
-		Partition: int32(binary.BigEndian.Uint32(partition)), //nolint:gosec // Two's complement is the wire's form.
-		Offset:    int64(binary.BigEndian.Uint64(offset)),    //nolint:gosec // Two's complement is the wire's form.
 	}
 }
 

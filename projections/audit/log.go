@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 )
 
@@ -209,6 +211,27 @@ func (l *log) resolve(ctx context.Context, s *snapshot, e *examination) error {
 		return err
 	}
 	return l.foldAt(ctx, e, counting)
+}
+
+// tally reads the tables of all projections, those of Postgres one after the other: meanwhile others sort, or read those of ClickHouse.
+func (l *log) tally(ctx context.Context, s *snapshot) error {
+	l.done = 0
+	all := int64(len(l.all))
+	l.progress(PhaseTables, l.done, all)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, e := range l.all {
+		group.Go(func() error {
+			if err := e.model.tally(ctx, s); err != nil {
+				return err
+			}
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.done++
+			l.progress(PhaseTables, l.done, all)
+			return nil
+		})
+	}
+	return group.Wait()
 }
 
 // detail reads the log once more for those models whose tables do not come to what it says.

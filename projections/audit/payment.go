@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/tributary-ledger/tributary/ledger"
-	"github.com/tributary-ledger/tributary/schemas/eventsv1"
 )
 
 // authority is in which order events are asked for a payment's field.
@@ -214,19 +213,4 @@ func (r *refund) cells() []string {
 		r.facts.first(order, func(s *said) string { return s.reason }), timestamp(decides.at),
 		amountCell(amount), amountCell(fee),
 	}
-}
-
-// hashedLines is the same for the same lines of a receipt in the same order.
-func hashedLines(lines []*eventsv1.Line) string {
-	d := digester{}
-	for _, line := range lines {
-		price := line.GetUnitPrice()
-		for _, s := range []string{
-			line.GetSku(), line.GetDescription(), line.GetQuantity(), price.GetValue(), price.GetAssetCode(),
-			strconv.FormatUint(uint64(price.GetAssetScale()), 10),
-		} {
-			d.text(s)
-		}
-	}
-	return hashed(append(d.buf, '.'))
 }

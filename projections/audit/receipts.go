@@ -2,7 +2,6 @@ package audit
 
 import (
 	"context"
-	"encoding/json"
 	"hash/maphash"
 	"iter"
 	"strings"
@@ -251,7 +250,7 @@ func (r *receipts) posted() rows {
 	}
 }
 
-// receiptsTable has the posted payments. Their lines are compared by meaning: the table has them as JSON.
+// receiptsTable has the posted payments.
 func (r *receipts) receiptsTable() table {
 	t := table{
 		name: receiptsView, keys: texts("ledger", "payment_id"),
@@ -273,29 +272,4 @@ func (r *receipts) receiptsTable() table {
 		}
 	}
 	return t
-}
-
-// storedLines is hashedLines of the table's JSON.
-func storedLines(document []byte) string {
-	var list []struct {
-		SKU         string `json:"sku"`
-		Description string `json:"description"`
-		Quantity    string `json:"quantity"`
-		UnitPrice   struct {
-			Value      string `json:"value"`
-			AssetCode  string `json:"asset_code"`
-			AssetScale uint32 `json:"asset_scale"`
-		} `json:"unit_price"`
-	}
-	if err := json.Unmarshal(document, &list); err != nil || list == nil {
-		return ""
-	}
-	lines := make([]*eventsv1.Line, len(list))
-	for i, l := range list {
-		price := &eventsv1.Money{
-			Value: l.UnitPrice.Value, AssetCode: l.UnitPrice.AssetCode, AssetScale: new(l.UnitPrice.AssetScale),
-		}
-		lines[i] = &eventsv1.Line{Sku: l.SKU, Description: l.Description, Quantity: l.Quantity, UnitPrice: price}
-	}
-	return hashedLines(lines)
 }

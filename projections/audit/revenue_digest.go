@@ -66,7 +66,7 @@ func (d *rowDigests) of(record *eventlog.Record, e *earning) uint64 {
 		b = appendInt128(b, amount)
 	}
 	for _, at := range [...]time.Time{event.Time, record.RecordedAt} {
-		b = binary.LittleEndian.AppendUint64(b, uint64(at.UnixMicro())) //nolint:gosec // Two's complement is ClickHouse's form.
+		b = binary.LittleEndian.AppendUint64(b, uint64(at.UnixMicro()))
 	}
 	d.buf = b
 	return d.row.hash(b)

@@ -172,6 +172,8 @@ func (f fields) money(name string) *eventsv1.Money {
 }
 
 // text is a field that is a text. Those that nearly all rules name are read without reflection, which takes longer than all the rest.
+//
+//nolint:goconst // The names are those of the tables.
 func (f fields) text(name string) string {
 	switch name {
 	case "merchant_id":
@@ -225,6 +227,9 @@ func (f fields) fill(account string) string {
 
 // pointerHost is the host of a payment pointer, which may start with $ in place of https://.
 func pointerHost(pointer string) string {
+	if host, ok := plainHost(pointer); ok {
+		return host
+	}
 	if rest, ok := strings.CutPrefix(pointer, "$"); ok {
 		pointer = "https://" + rest
 	}
@@ -235,4 +240,21 @@ func pointerHost(pointer string) string {
 		address = &url.URL{Host: host}
 	}
 	return strings.ToLower(address.Hostname())
+}
+
+// plainHost is the host of a payment pointer whose host is written in small letters, as it nearly always is; not ok is any other.
+func plainHost(pointer string) (host string, ok bool) {
+	rest, short := strings.CutPrefix(pointer, "$")
+	if !short {
+		if rest, ok = strings.CutPrefix(pointer, "https://"); !ok {
+			return "", false
+		}
+	}
+	host, _, _ = strings.Cut(rest, "/")
+	for i := range len(host) {
+		if c := host[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '.' && c != '-' {
+			return "", false
+		}
+	}
+	return host, host != ""
 }

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -19,14 +20,7 @@ import (
 // snapshot is one state of the database: offsets, identities and tables that belong together.
 type snapshot struct {
 	tx pgx.Tx
-	mu sync.Mutex
-}
-
-// alone calls fn while nobody else who asks for that reads: a transaction answers one question after the other.
-func (s *snapshot) alone(fn func() error) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return fn()
+	mu sync.Mutex // Held while rows are read: a transaction answers one question after the other.
 }
 
 // openSnapshot starts the transaction in which everything is read.
@@ -61,6 +55,8 @@ func (s *snapshot) streamBinary(ctx context.Context, what, sql string, arguments
 }
 
 func (s *snapshot) read(ctx context.Context, what, sql string, arguments []any, fn func(row [][]byte) error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	rows, err := s.tx.Query(ctx, sql, arguments...)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", what, err)
@@ -154,4 +150,14 @@ func (s *snapshot) progress(ctx context.Context, generation int32) (map[eventlog
 		return nil
 	})
 	return found, errors.Join(err)
+}
+
+// labels are the names that rows name by a number, by that as it comes in Postgres's binary form.
+func (s *snapshot) labels(ctx context.Context) (map[string][]byte, error) {
+	labels := map[string][]byte{}
+	err := s.streamBinary(ctx, "the names of topics", `SELECT id, label FROM tributary.labels`, nil, func(row [][]byte) error {
+		labels[string(row[0])] = bytes.Clone(row[1])
+		return nil
+	})
+	return labels, err
 }

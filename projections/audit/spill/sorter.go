@@ -70,9 +70,47 @@ func room[T any](all []T, n, most int) []T {
 	return append(make([]T, 0, max(len(all)+n, min(2*cap(all), most))), all...)
 }
 
-// sort brings what is in memory in order.
-func (s *Sorter) sort() {
-	slices.SortFunc(s.items, func(a, b item) int {
+// sort brings what is in memory in order. Orders are hashes, mostly: once items are set apart by the first bits of these, few are left
+// to be compared with each other.
+func (s *Sorter) sort() { s.sortFrom(s.items, topShift) }
+
+const (
+	// digitBits are set apart at a time, from the highest ones on, as long as there are more than fewItems.
+	digitBits = 8
+	topShift  = 64 - digitBits
+	fewItems  = 64
+)
+
+// sortFrom sorts items whose orders have the same bits above those at shift, in their place.
+func (s *Sorter) sortFrom(items []item, shift int) {
+	if len(items) <= fewItems || shift < 0 {
+		s.compare(items)
+		return
+	}
+	digit := func(i item) int { return int(i.order >> shift & (1<<digitBits - 1)) }
+	var next, end [1 << digitBits]int
+	for _, i := range items {
+		end[digit(i)]++
+	}
+	for d := 1; d < len(end); d++ {
+		next[d] = end[d-1]
+		end[d] += end[d-1]
+	}
+	from := 0
+	for d := range end {
+		for at := next[d]; at < end[d]; at = next[d] {
+			other := digit(items[at])
+			items[at], items[next[other]] = items[next[other]], items[at]
+			next[other]++
+		}
+		s.sortFrom(items[from:end[d]], shift-digitBits)
+		from = end[d]
+	}
+}
+
+// compare sorts items by their orders and bytes.
+func (s *Sorter) compare(items []item) {
+	slices.SortFunc(items, func(a, b item) int {
 		if a.order != b.order {
 			return cmp.Compare(a.order, b.order)
 		}

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -53,6 +54,24 @@ func TestRecordsComeBackInOrder(t *testing.T) {
 		}
 		require.NoError(t, s.Close())
 	}
+}
+
+// Orders of all bits, some of which many records share.
+func TestOrdersMayBeAnyNumber(t *testing.T) {
+	t.Parallel()
+	s := spill.New(t.TempDir(), 0)
+	random := rand.New(rand.NewPCG(1, 0))
+	const records = 20_000
+	want := make([]record, 0, records)
+	for n := range records {
+		orders := []uint64{random.Uint64(), random.Uint64() | 1<<63, math.MaxUint64, math.MaxUint64 - uint64(n%3), uint64(n % 200)}
+		r := record{orders[random.IntN(len(orders))], []byte{byte(random.Uint32())}}
+		want = append(want, r)
+		require.NoError(t, s.Add(r.order, r.bytes))
+	}
+	slices.SortStableFunc(want, ordered)
+	require.Zero(t, slices.CompareFunc(want, sorted(t, s), ordered))
+	require.NoError(t, s.Close())
 }
 
 // More runs than are merged at once.
