@@ -11,6 +11,9 @@ const (
 	Consume    = "floor/kafka-consume"
 	Read       = "floor/read"
 	Decode     = "floor/decode"
+
+	BeyondIDs     = "beyond/ids-and-totals"
+	BeyondEntries = "beyond/with-entries"
 )
 
 // Measures are all floors.
@@ -43,6 +46,14 @@ func Measures() []measure.Measure {
 		{
 			Name: Decode, Of: measure.Floor, Unit: measure.EventsPerSecond, Run: decode,
 			About: "the protobuf of the same events alone, in memory, on one processor",
+		},
+		{
+			Name: BeyondIDs, Of: measure.Floor, Unit: measure.EventsPerSecond, Slow: true, Run: beyondRows(false),
+			About: "no row an event: unique ids as sorted runs behind a Bloom filter, totals, offset; from decoded events to the commit",
+		},
+		{
+			Name: BeyondEntries, Of: measure.Floor, Unit: measure.EventsPerSecond, Slow: true, Run: beyondRows(true),
+			About: "the same with the entries of a batch as a compressed blob",
 		},
 	}
 }

@@ -30,11 +30,15 @@ const tables = `
 		PRIMARY KEY (account, source)) WITH (fillfactor = 60);
 	CREATE TABLE offsets (source integer PRIMARY KEY, next bigint NOT NULL)`
 
+// addTotals adds what totalsOf gives.
+const addTotals = `INSERT INTO totals AS t SELECT * FROM unnest($1::int4[], $2::int4[], $3::numeric[], $4::numeric[])
+	ON CONFLICT (account, source) DO UPDATE SET debits = t.debits + excluded.debits, credits = t.credits + excluded.credits`
+
 // rows are a batch, as Postgres takes it.
 type rows struct {
-	events                             int64
-	ids, entries                       *postgres.Rows
-	accounts, sources, debits, credits *postgres.Array
+	events       int64
+	ids, entries *postgres.Rows
+	totals       []*postgres.Array
 }
 
 // intoPostgres writes the run's events by so many connections.
@@ -85,9 +89,7 @@ func write(ctx context.Context, conn *pgx.Conn, source int, batch rows) error {
 		if err := postgres.Copy(ctx, tx, "entries (event_id, occurred_at, account, entry, credit, amount)", batch.entries); err != nil {
 			return err
 		}
-		const totals = `INSERT INTO totals AS t SELECT * FROM unnest($1::int4[], $2::int4[], $3::numeric[], $4::numeric[])
-			ON CONFLICT (account, source) DO UPDATE SET debits = t.debits + excluded.debits, credits = t.credits + excluded.credits`
-		if err := postgres.Exec(ctx, tx, totals, batch.accounts, batch.sources, batch.debits, batch.credits); err != nil {
+		if err := postgres.Exec(ctx, tx, addTotals, batch.totals...); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `INSERT INTO offsets AS o VALUES ($1, $2) ON CONFLICT (source) DO UPDATE SET next = o.next + $2`,
@@ -108,23 +110,32 @@ type entry struct {
 	number  int32
 	credit  bool
 	amount  ledger.Amount
+	event   int // which of its batch
 }
 
 // encoded are all events as batches; those of a connection are each as many apart as there are connections.
 func encoded(fill measure.Fill, connections int) []rows {
+	var batches []rows
+	eachBatch(fill, func(events []*ledger.Event, entries []entry) {
+		batches = append(batches, encode(events, entries, len(batches)%connections))
+	})
+	return batches
+}
+
+// eachBatch gives all events and their entries, which are the caller's until it returns.
+func eachBatch(fill measure.Fill, do func([]*ledger.Event, []entry)) {
 	type account struct {
 		ledger.Account
 
 		asset string
 	}
 	numbers := map[account]int32{}
-	var batches []rows
 	var events []*ledger.Event
 	var entries []entry
 	var postings []ledger.Posting
 	flush := func() {
 		if len(events) > 0 {
-			batches = append(batches, encode(events, entries, len(batches)%connections))
+			do(events, entries)
 			events, entries = events[:0], entries[:0]
 		}
 	}
@@ -138,53 +149,65 @@ func encoded(fill measure.Fill, connections int) []rows {
 				number = int32(len(numbers)) //nolint:gosec // there are fewer
 				numbers[key] = number
 			}
-			entries = append(entries, entry{event.ID, event.Time, number, int32(n), bool(posting.Direction), posting.Amount})
+			entries = append(entries, entry{event.ID, event.Time, number, int32(n), bool(posting.Direction), posting.Amount, len(events) - 1})
 		}
 		if len(events) == batchEvents {
 			flush()
 		}
 	}
 	flush()
-	return batches
 }
 
 // encode sorts what is indexed, which makes the index's pages hot, and encodes it.
 func encode(events []*ledger.Event, entries []entry, source int) rows {
 	const idBytes, entryBytes = 22, 90
 	slices.SortFunc(events, func(a, b *ledger.Event) int { return slices.Compare(a.ID[:], b.ID[:]) })
-	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.account, b.account), a.at.Compare(b.at)) })
+	sortEntries(entries)
 	batch := rows{
 		events: int64(len(events)), ids: postgres.NewRows(len(events), idBytes), entries: postgres.NewRows(len(entries), entryBytes),
-		accounts: postgres.NewArray(postgres.OIDInt4, len(entries), 4), sources: postgres.NewArray(postgres.OIDInt4, len(entries), 4),
-		debits: postgres.NewArray(postgres.OIDNumeric, 0, 0), credits: postgres.NewArray(postgres.OIDNumeric, 0, 0),
+		totals: totalsOf(entries, source),
 	}
 	for _, event := range events {
 		batch.ids.Row(1)
 		batch.ids.UUID(event.ID)
 	}
+	for i := range entries {
+		e := &entries[i]
+		const columns = 6
+		batch.entries.Row(columns)
+		batch.entries.UUID(e.id)
+		batch.entries.Time(e.at)
+		batch.entries.Int4(e.account)
+		batch.entries.Int4(e.number)
+		batch.entries.Bool(e.credit)
+		batch.entries.Amount(e.amount)
+	}
+	return batch
+}
+
+// sortEntries puts them in the order of accounts and times.
+func sortEntries(entries []entry) {
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.account, b.account), a.at.Compare(b.at)) })
+}
+
+// totalsOf are what sorted entries come to: accounts, sources, debits and credits.
+func totalsOf(entries []entry, source int) []*postgres.Array {
+	accounts, sources := postgres.NewArray(postgres.OIDInt4, len(entries), 4), postgres.NewArray(postgres.OIDInt4, len(entries), 4)
+	debited, credited := postgres.NewArray(postgres.OIDNumeric, 0, 0), postgres.NewArray(postgres.OIDNumeric, 0, 0)
 	for start := 0; start < len(entries); {
 		var debits, credits ledger.Sum
 		account := entries[start].account
 		for ; start < len(entries) && entries[start].account == account; start++ {
-			e := &entries[start]
-			const columns = 6
-			batch.entries.Row(columns)
-			batch.entries.UUID(e.id)
-			batch.entries.Time(e.at)
-			batch.entries.Int4(e.account)
-			batch.entries.Int4(e.number)
-			batch.entries.Bool(e.credit)
-			batch.entries.Amount(e.amount)
-			if e.credit {
+			if e := &entries[start]; e.credit {
 				credits.Add(e.amount)
 			} else {
 				debits.Add(e.amount)
 			}
 		}
-		batch.accounts.Next().Int4(account)
-		batch.sources.Next().Int4(int32(source)) //nolint:gosec // few
-		batch.debits.Next().Sum(debits)
-		batch.credits.Next().Sum(credits)
+		accounts.Next().Int4(account)
+		sources.Next().Int4(int32(source)) //nolint:gosec // few
+		debited.Next().Sum(debits)
+		credited.Next().Sum(credits)
 	}
-	return batch
+	return []*postgres.Array{accounts, sources, debited, credited}
 }
