@@ -81,7 +81,7 @@ func (p *Projection) Prepare(
 	})
 	return &writes{
 		generation: generation,
-		entries:    entryRows(records, f.entries, labels),
+		entries:    entryRows(generation.Table("entries"), records, f.entries, labels),
 		totals:     totals(records, f.entries, labels),
 	}, nil
 }

@@ -17,33 +17,45 @@ import (
 // writes are a batch's rows, encoded.
 type writes struct {
 	generation postgres.Generation
-	entries    *postgres.Rows
+	entries    *postgres.Insert
 	totals     []total
 }
 
-const entryColumns = `(event_id, occurred_at, recorded_at, kafka_offset, account, entry, "partition",
-	topic, event_type, credit, amount, reference)`
-
-func entryRows(records []eventlog.Record, entries []entry, labels map[string]int16) *postgres.Rows {
-	const columns, rowBytes = 12, 170
-	rows := postgres.NewRows(len(entries), rowBytes)
-	for _, e := range entries {
-		record := &records[e.record]
-		rows.Row(columns)
-		rows.UUID(record.Event.ID)
-		rows.Time(record.Event.Time)
-		rows.Time(record.RecordedAt)
-		rows.Int8(record.Offset)
-		rows.Int4(e.account)
-		rows.Int4(e.number)
-		rows.Int4(record.Partition)
-		rows.Int2(labels[record.Topic])
-		rows.Int2(labels[string(record.Event.Type)])
-		rows.Bool(e.credit)
-		rows.Amount(e.amount)
-		rows.Text(record.Event.Subject)
+func entryColumns() []postgres.Column {
+	return []postgres.Column{
+		{Name: "event_id", OID: postgres.OIDUUID},
+		{Name: "occurred_at", OID: postgres.OIDTimestamptz},
+		{Name: "recorded_at", OID: postgres.OIDTimestamptz},
+		{Name: "kafka_offset", OID: postgres.OIDInt8},
+		{Name: "account", OID: postgres.OIDInt4},
+		{Name: "entry", OID: postgres.OIDInt4},
+		{Name: `"partition"`, OID: postgres.OIDInt4},
+		{Name: "topic", OID: postgres.OIDInt2},
+		{Name: "event_type", OID: postgres.OIDInt2},
+		{Name: "credit", OID: postgres.OIDBool},
+		{Name: "amount", OID: postgres.OIDNumeric},
+		{Name: "reference", OID: postgres.OIDText},
 	}
-	return rows
+}
+
+func entryRows(table string, records []eventlog.Record, entries []entry, labels map[string]int16) *postgres.Insert {
+	const rowBytes = 170
+	return postgres.NewInsert(table, entryColumns(), len(entries), rowBytes, func(f *postgres.Fields, row int) {
+		e := &entries[row]
+		record := &records[e.record]
+		f.UUID(record.Event.ID)
+		f.Micros(record.Event.Time.UnixMicro())
+		f.Micros(record.RecordedAt.UnixMicro())
+		f.Int8(record.Offset)
+		f.Int4(e.account)
+		f.Int4(e.number)
+		f.Int4(record.Partition)
+		f.Int2(labels[record.Topic])
+		f.Int2(labels[string(record.Event.Type)])
+		f.Bool(e.credit)
+		f.Amount(e.amount)
+		f.Text(record.Event.Subject)
+	})
 }
 
 const addTotals = `
@@ -52,13 +64,13 @@ const addTotals = `
 	ON CONFLICT (account, topic, "partition") DO UPDATE
 	SET debits = t.debits + excluded.debits, credits = t.credits + excluded.credits`
 
-// Write copies the entries and adds to the totals.
+// Write adds the entries and adds to the totals.
 func (w *writes) Write(ctx context.Context, tx pgx.Tx) error {
 	if len(w.totals) == 0 {
 		return nil
 	}
-	if err := postgres.Copy(ctx, tx, w.generation.Table("entries")+" "+entryColumns, w.entries); err != nil {
-		return fmt.Errorf("copy entries: %w", err)
+	if err := w.entries.Write(ctx, tx); err != nil {
+		return fmt.Errorf("add entries: %w", err)
 	}
 	n := len(w.totals)
 	accounts, topics := postgres.NewArray(postgres.OIDInt4, n, 4), postgres.NewArray(postgres.OIDInt2, n, 2)
