@@ -12,13 +12,14 @@ import (
 type Insert struct {
 	table   string
 	columns []Column
+	n       int
 	rows    *Rows
 	arrays  []*Array
 }
 
 // NewInsert encodes n rows of a table; put adds the fields of one, in the order of the columns. rowBytes is about what one takes.
 func NewInsert(table string, columns []Column, n, rowBytes int, put func(f *Fields, row int)) *Insert {
-	in := &Insert{table: table, columns: columns}
+	in := &Insert{table: table, columns: columns, n: n}
 	if n >= copyFrom {
 		in.rows = NewRows(n, rowBytes)
 		fields := &Fields{rows: in.rows}
@@ -39,7 +40,10 @@ func NewInsert(table string, columns []Column, n, rowBytes int, put func(f *Fiel
 
 // Write puts them in, within a change's transaction.
 func (in *Insert) Write(ctx context.Context, tx pgx.Tx) error {
-	if in.rows != nil {
+	switch {
+	case in.n == 0:
+		return nil
+	case in.rows != nil:
 		return Copy(ctx, tx, fmt.Sprintf("%s (%s)", in.table, names(in.columns)), in.rows)
 	}
 	if err := Exec(ctx, tx, fmt.Sprintf("INSERT INTO %s (%s) SELECT * FROM unnest(%s)", in.table, names(in.columns), casts(in.columns)),

@@ -18,7 +18,7 @@ type writes struct {
 	folded
 
 	generation postgres.Generation
-	movements  *postgres.Rows
+	movements  *postgres.Insert
 }
 
 // Prepare folds the records.
@@ -26,7 +26,7 @@ func (*Projection) Prepare(
 	_ context.Context, generation postgres.Generation, records []eventlog.Record,
 ) (postgres.Writes, error) {
 	f := fold(records)
-	return &writes{f, generation, movementRows(f.movements)}, nil
+	return &writes{f, generation, movementRows(generation, f.movements)}, nil
 }
 
 // Write merges payments and refunds with what is there, and adds the movements.
@@ -38,28 +38,31 @@ func (w *writes) Write(ctx context.Context, tx pgx.Tx) error {
 	if err := refunds.Write(ctx, tx, w.refunds); err != nil {
 		return err
 	}
-	if err := postgres.Copy(ctx, tx, w.generation.Table("movements")+" "+movementColumns, w.movements); err != nil {
-		return fmt.Errorf("copy movements: %w", err)
+	if err := w.movements.Write(ctx, tx); err != nil {
+		return fmt.Errorf("add movements: %w", err)
 	}
 	return nil
 }
 
-const movementColumns = `(kind, event_id, ledger, payment_id, provider, reference)`
-
-func movementRows(movements []movement) *postgres.Rows {
-	const columns, rowBytes = 6, 128
-	rows := postgres.NewRows(len(movements), rowBytes)
-	for i := range movements {
-		m := &movements[i]
-		rows.Row(columns)
-		rows.Int2(m.kind)
-		rows.UUID(m.event)
-		rows.Text(m.ledger)
-		rows.Text(m.payment)
-		rows.Text(m.provider)
-		rows.Text(m.reference)
+func movementRows(generation postgres.Generation, movements []movement) *postgres.Insert {
+	const rowBytes = 128
+	columns := []postgres.Column{
+		{Name: "kind", OID: postgres.OIDInt2},
+		{Name: "event_id", OID: postgres.OIDUUID},
+		{Name: "ledger", OID: postgres.OIDText},
+		{Name: "payment_id", OID: postgres.OIDText},
+		{Name: "provider", OID: postgres.OIDText},
+		{Name: "reference", OID: postgres.OIDText},
 	}
-	return rows
+	return postgres.NewInsert(generation.Table("movements"), columns, len(movements), rowBytes, func(f *postgres.Fields, row int) {
+		m := &movements[row]
+		f.Int2(m.kind)
+		f.UUID(m.event)
+		f.Text(m.ledger)
+		f.Text(m.payment)
+		f.Text(m.provider)
+		f.Text(m.reference)
+	})
 }
 
 func mergingPayments(generation postgres.Generation) *postgres.Merging[payment] {

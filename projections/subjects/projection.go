@@ -4,12 +4,9 @@ import (
 	"cmp"
 	"context"
 	"embed"
-	"fmt"
 	"hash/fnv"
 	"io/fs"
 	"slices"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/tributary-ledger/tributary/ledger/eventlog"
 	"github.com/tributary-ledger/tributary/projections"
@@ -95,34 +92,24 @@ func fold(records []eventlog.Record) []place {
 func (*Projection) Prepare(
 	_ context.Context, generation postgres.Generation, records []eventlog.Record,
 ) (postgres.Writes, error) {
-	const rowBytes, fields = 40, 4
+	const rowBytes = 40
 	places := fold(records)
-	rows := postgres.NewRows(len(places), rowBytes)
-	for _, p := range places {
-		rows.Row(fields)
-		rows.Int8(p.hash)
-		rows.Int2(numberOf(p.at.Topic))
-		rows.Int4(p.at.Partition)
-		rows.Int8(p.at.Offset)
+	columns := []postgres.Column{
+		{Name: "name_hash", OID: postgres.OIDInt8},
+		{Name: "topic", OID: postgres.OIDInt2},
+		{Name: `"partition"`, OID: postgres.OIDInt4},
+		{Name: "kafka_offset", OID: postgres.OIDInt8},
 	}
-	return writes{generation.Table("places"), rows}, nil
+	return postgres.NewInsert(generation.Table("places"), columns, len(places), rowBytes, func(f *postgres.Fields, row int) {
+		p := &places[row]
+		f.Int8(p.hash)
+		f.Int2(numberOf(p.at.Topic))
+		f.Int4(p.at.Partition)
+		f.Int8(p.at.Offset)
+	}), nil
 }
 
 // numberOf is a topic as the table has it.
 func numberOf(topic string) int16 {
 	return int16(slices.Index(eventlog.Topics(), topic) + 1) //nolint:gosec // there are three
-}
-
-// writes are a batch's rows, encoded.
-type writes struct {
-	table string
-	rows  *postgres.Rows
-}
-
-// Write copies the rows.
-func (w writes) Write(ctx context.Context, tx pgx.Tx) error {
-	if err := postgres.Copy(ctx, tx, w.table+` (name_hash, topic, "partition", kafka_offset)`, w.rows); err != nil {
-		return fmt.Errorf("copy the places of subjects: %w", err)
-	}
-	return nil
 }
