@@ -77,6 +77,10 @@ func sustained(ctx context.Context, bed *measure.Bed) (result measure.Result, er
 	defer func() { err = errors.Join(err, f.stop(ctx, &result), f.stores.Drop(ctx)) }()
 	ctx, cancel := f.all.bound(ctx)
 	defer cancel()
+	used, err := measure.ProcessorsUsed()
+	if err != nil {
+		return result, err
+	}
 	began := time.Now()
 	ends, err := measure.Publish(ctx, f.kafka, bed.Fill.All())
 	if err != nil {
@@ -89,7 +93,8 @@ func sustained(ctx context.Context, bed *measure.Bed) (result measure.Result, er
 	}
 	result = measure.Per(bed.Fill.Events, time.Since(began).Seconds())
 	result.Extra = map[string]float64{"publish_seconds": published.Sub(began).Seconds()}
-	return result, nil
+	err = result.UsedPerMillion(used)
+	return result, err
 }
 
 // books are stores with all projections of the run's log in them, built by the first who asks and left to those who come next.

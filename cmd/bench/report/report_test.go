@@ -44,7 +44,17 @@ func TestFiguresAreThoseOfTheLastRun(t *testing.T) {
 		{Lines: []measure.Line{line("floor/postgres", measure.Floor, 90_000)}},
 		{Lines: []measure.Line{line("floor/postgres", measure.Floor, 100_000), product, peer}},
 	}}
-	const marks = "<!-- figures: goals -->\n<!-- end -->\n<!-- figures: rates -->\nold\n<!-- end -->\n<!-- figures: runs -->\n<!-- end -->\n"
+	following, growing := line("follow/all", measure.Product, 40_000), line("growth/ids-v7", measure.Product, 0.9)
+	following.Results[0].Extra = map[string]float64{
+		measure.ThisProcess + measure.PerMillion: 4.25, measure.Projectors + measure.PerMillion: 11,
+	}
+	growing.Results[0].Extra = map[string]float64{"events_per_second_at_1M": 91_000, "events_per_second_at_20M": 81_000}
+	growingRandom := line("growth/ids-random", measure.Product, 0.7)
+	published.Runs[1].Lines = append(published.Runs[1].Lines, following, growing, growingRandom)
+	var marks string
+	for _, name := range []string{"goals", "rates", "runs", "processors", "growth"} {
+		marks += "<!-- figures: " + name + " -->\nold\n<!-- end -->\n"
+	}
 	page, err := fillIn(marks, published)
 	require.NoError(t, err)
 	require.Contains(t, page, "| `rebuild/balances` ÷ `floor/postgres` | 0.80 | ≥ 0.75 | met |")
@@ -52,6 +62,9 @@ func TestFiguresAreThoseOfTheLastRun(t *testing.T) {
 	require.Contains(t, page, "300 MiB | ≤ 256 | **not met** |")
 	require.Contains(t, page, "100,000 events/s")
 	require.NotContains(t, page, "90,000")
+	require.Contains(t, page, "| projectors | 11.0 |")
+	require.Contains(t, page, "| all | 15.2 |")
+	require.Contains(t, page, "| v7 | 91,000 events/s | not reached | not reached | 81,000 events/s | 0.90 |")
 	require.NotContains(t, page, "old")
 
 	_, err = fillIn("no marks", published)

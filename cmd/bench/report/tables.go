@@ -13,7 +13,8 @@ const goalMemory = 256
 // fillIn puts the tables between their marks.
 func fillIn(page string, published *measure.Published) (string, error) {
 	for name, table := range map[string]string{
-		"goals": goals(published), "rates": rates(published), "runs": runs(published),
+		"goals": goals(published), "rates": rates(published), "runs": runs(published), "processors": processors(published),
+		"growth": growth(published),
 	} {
 		begin, end := "<!-- figures: "+name+" -->\n", "<!-- end -->"
 		before, rest, found := strings.Cut(page, begin)
@@ -110,6 +111,46 @@ func runs(published *measure.Published) string {
 		fmt.Fprintf(&out, "- %s: %d processors (%s, %s), %s Kafka, a log of %s; rounds: %d; %d measures in %.0f s\n",
 			r.Taken.Format("2006-01-02"), r.Machine.Processors, r.Machine.Model, r.Machine.System, r.Kafka, r.Fill,
 			r.Rounds, len(r.Lines), r.Seconds)
+	}
+	return out.String()
+}
+
+// processors are who uses them while all projections follow.
+func processors(published *measure.Published) string {
+	l := published.Find("follow/all")
+	if l == nil || l.Extra(measure.ThisProcess+measure.PerMillion) == 0 {
+		return "(not measured on this system)\n"
+	}
+	var out strings.Builder
+	out.WriteString("| part | seconds of a processor for a million events |\n|---|---|\n")
+	var sum float64
+	for _, part := range measure.Parts() {
+		seconds := l.Extra(part + measure.PerMillion)
+		sum += seconds
+		fmt.Fprintf(&out, "| %s | %.1f |\n", strings.ReplaceAll(part, "_", " "), seconds)
+	}
+	fmt.Fprintf(&out, "| all | %.1f |\n", sum)
+	return out.String()
+}
+
+// growth is how the rate of one rebuild changes with what is in the tables.
+func growth(published *measure.Published) string {
+	var out strings.Builder
+	out.WriteString("| ids | at 1M events | at 5M | at 10M | at 20M | late ÷ early | memory |\n|---|---|---|---|---|---|---|\n")
+	for _, ids := range []string{"v7", "random"} {
+		l := published.Find("growth/ids-" + ids)
+		if l == nil {
+			return "(not measured)\n"
+		}
+		fmt.Fprintf(&out, "| %s ", ids)
+		for _, millions := range []int{1, 5, 10, 20} {
+			rate := "not reached"
+			if at := l.Extra(fmt.Sprintf("events_per_second_at_%dM", millions)); at > 0 {
+				rate = measure.Figure(at) + " events/s"
+			}
+			fmt.Fprintf(&out, "| %s ", rate)
+		}
+		fmt.Fprintf(&out, "| %.2f | %d MiB |\n", l.Rate, l.PeakRSS>>20) //nolint:mnd // bytes in a MiB
 	}
 	return out.String()
 }

@@ -56,6 +56,20 @@ func lineOf(m Measure) Line {
 	return Line{Name: m.Name, Of: m.Of, Unit: m.Unit, About: m.About, Against: m.Against, Goal: m.Goal, Less: m.Less}
 }
 
+// Extra is the median of a further figure; 0 where there is none.
+func (l *Line) Extra(name string) float64 {
+	var all []float64
+	for _, result := range l.Results {
+		if figure, known := result.Extra[name]; known {
+			all = append(all, figure)
+		}
+	}
+	if len(all) == 0 {
+		return 0
+	}
+	return median(all)
+}
+
 // Find is the line of a measure that has results; nil if there is none.
 func (r *Report) Find(name string) *Line {
 	i := slices.IndexFunc(r.Lines, func(l Line) bool { return l.Name == name && len(l.Results) > 0 })
