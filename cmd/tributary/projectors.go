@@ -153,8 +153,15 @@ func (a *app) servers(ctx context.Context, names []string, logger *slog.Logger) 
 }
 
 // commitInterval is how far apart commits to Postgres are at least. Nobody sees a fortieth of a second; without it six projections, at a
-// thousand events a second, commit 400 times a second, and take from those who read.
-const commitInterval = 25 * time.Millisecond
+// thousand events a second, commit 400 times a second, and take from those who read. What no program waits for, only people look up, is
+// committed a tenth of a second apart.
+func commitInterval(name string) time.Duration {
+	const soon, shortly = 25 * time.Millisecond, 100 * time.Millisecond
+	if name == quarantine.Name || name == subjects.Name {
+		return shortly
+	}
+	return soon
+}
 
 // newProjectors makes the runners of the projections with these names, and a registry with their metrics, the Kafka
 // clients', and the process's.
@@ -168,9 +175,9 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	add := func(store projections.Store, tuning projections.Settings) {
 		p.all = append(p.all, projector{store.Definition().Name, projections.NewRunner(store, consumer, tuning)})
 	}
-	tuning.PollInterval = commitInterval
 	for _, projection := range postgresProjections(on.postgres, findIn(on.kafka)) {
 		if name := projection.Definition().Name; slices.Contains(names, name) {
+			tuning.PollInterval = commitInterval(name)
 			add(postgres.NewStore(on.postgres, projection, postgres.Options{Logger: logger.With("projection", name)}), tuning)
 		}
 	}

@@ -108,8 +108,8 @@ func freshness(ctx context.Context, bed *measure.Bed, rate int) (found map[strin
 	used := measure.Result{Extra: map[string]float64{}}
 	defer func() { err = errors.Join(err, f.stop(ctx, &used), f.stores.Drop(ctx)) }()
 	watches := []*watch{
-		{name: balances.Name, every: 2 * time.Millisecond, look: f.lookBalances, counts: func(*eventlog.Record) bool { return true }},
-		{name: revenue.Name, every: 10 * time.Millisecond, look: f.lookRevenue, counts: revenue.New().Counts},
+		{name: balances.Name, every: 5 * time.Millisecond, look: f.lookBalances, counts: func(*eventlog.Record) bool { return true }},
+		{name: revenue.Name, every: 50 * time.Millisecond, look: f.lookRevenue, counts: revenue.New().Counts},
 	}
 	bound, cancel := f.all.bound(ctx)
 	defer cancel()
