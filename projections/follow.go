@@ -86,7 +86,7 @@ func (s *session) look(ctx context.Context) {
 }
 
 // gatheredUnlessMoved is what gathered gives, or the news that another generation is live.
-func (s *session) gatheredUnlessMoved(ctx context.Context, until time.Time) (got gathered, moved bool) {
+func (s *session) gatheredUnlessMoved(ctx context.Context, last time.Time) (got gathered, moved bool) {
 	polling, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
@@ -98,7 +98,7 @@ func (s *session) gatheredUnlessMoved(ctx context.Context, until time.Time) (got
 		case <-polling.Done():
 		}
 	}()
-	got = s.gathered(polling, until)
+	got = s.gathered(polling, last)
 	stop()
 	<-done
 	return got, moved

@@ -16,7 +16,7 @@ func (s *session) poll(ctx context.Context) error {
 	defer s.untap()
 	var taken time.Time
 	for {
-		got, moved := s.gatheredUnlessMoved(ctx, taken.Add(s.settings.PollInterval))
+		got, moved := s.gatheredUnlessMoved(ctx, taken)
 		taken = time.Now()
 		if moved {
 			if err := s.follow(ctx); err != nil {
@@ -45,22 +45,28 @@ func (s *session) poll(ctx context.Context) error {
 // longer than the client's pause between tries.
 const quiet = 5 * time.Second
 
-// gathered is what arrives until it is time for the next batch, or fills one; something at least, but when all was quiet for a
-// while.
-func (s *session) gathered(ctx context.Context, until time.Time) gathered {
+// gathered is what arrives until it is time for the next batch after the last, or fills one; something at least, but when all was quiet
+// for a while.
+func (s *session) gathered(ctx context.Context, last time.Time) gathered {
+	// busy is how many records in an interval are many.
+	const busy = 250
 	got := s.taken(ctx, time.Now().Add(quiet), s.settings.BatchEvents)
-	for got.records > 0 && len(got.errs) == 0 && time.Now().Before(until) {
-		room := s.settings.BatchEvents - got.records
-		if room <= 0 {
-			break
-		}
-		more := s.taken(ctx, until, room)
+	s.gather(ctx, &got, last.Add(s.settings.PollInterval))
+	if got.records >= busy {
+		s.gather(ctx, &got, last.Add(s.settings.BusyInterval))
+	}
+	return got
+}
+
+// gather adds what arrives until then, or until the batch is full.
+func (s *session) gather(ctx context.Context, got *gathered, until time.Time) {
+	for got.records > 0 && got.records < s.settings.BatchEvents && len(got.errs) == 0 && time.Now().Before(until) && ctx.Err() == nil {
+		more := s.taken(ctx, until, s.settings.BatchEvents-got.records)
 		if more.term != got.term {
-			break // The batch sees that, too.
+			return // The batch sees that, too.
 		}
 		got.add(more.arrived)
 	}
-	return got
 }
 
 // gathered is what has arrived in a term.

@@ -41,6 +41,9 @@ type Settings struct {
 	// PollInterval is how far apart batches are at least, for a store to which small ones are dear: a batch gathers what comes
 	// meanwhile. 0 takes each as soon as the one before is on its way.
 	PollInterval time.Duration
+	// BusyInterval is how far apart they are where much comes in a PollInterval: then fewer and larger batches keep up better, and
+	// nobody is fresher for more of them.
+	BusyInterval time.Duration
 	// SessionTimeout is how long a silent owner keeps its partitions; 0 means 10 s.
 	SessionTimeout time.Duration
 	// CommitTimeout bounds one try at a commit; 0 means 2 minutes.

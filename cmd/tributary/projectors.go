@@ -163,6 +163,10 @@ func commitInterval(name string) time.Duration {
 	return soon
 }
 
+// busyInterval is that where thousands of events come in a second: each commit costs Postgres a millisecond of a processor, which is then
+// wanted for rows.
+const busyInterval = 100 * time.Millisecond
+
 // newProjectors makes the runners of the projections with these names, and a registry with their metrics, the Kafka
 // clients', and the process's.
 func newProjectors(on servers, names []string, tuning projections.Settings) *projectors {
@@ -177,11 +181,12 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 	}
 	for _, projection := range postgresProjections(on.postgres, findIn(on.kafka)) {
 		if name := projection.Definition().Name; slices.Contains(names, name) {
-			tuning.PollInterval = commitInterval(name)
+			tuning.PollInterval, tuning.BusyInterval = commitInterval(name), busyInterval
 			add(postgres.NewStore(on.postgres, projection, postgres.Options{Logger: logger.With("projection", name)}), tuning)
 		}
 	}
 	spaced := tuning
+	spaced.BusyInterval = 0
 	spaced.BatchEvents, spaced.PollInterval = clickhouse.BatchEvents, clickhouse.Interval
 	for _, projection := range clickhouseProjections() {
 		if name := projection.Definition().Name; slices.Contains(names, name) {
