@@ -186,7 +186,7 @@ func newProjectors(on servers, names []string, tuning projections.Settings) *pro
 		}
 	}
 	spaced := tuning
-	spaced.BusyInterval = 0
+	spaced.BusyInterval = clickhouse.BusyInterval
 	spaced.BatchEvents, spaced.PollInterval = clickhouse.BatchEvents, clickhouse.Interval
 	for _, projection := range clickhouseProjections() {
 		if name := projection.Definition().Name; slices.Contains(names, name) {

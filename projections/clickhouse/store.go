@@ -59,6 +59,9 @@ type Options struct {
 const (
 	// Interval is how far apart inserts are at least. A runner that takes its batches that far apart lets no event wait for it twice.
 	Interval = 200 * time.Millisecond
+	// BusyInterval is how far apart they are where many events come: each insert makes parts, each takes a tenth of a second of a
+	// processor to write and to merge, and what is asked of ClickHouse can be a second old.
+	BusyInterval = 600 * time.Millisecond
 	// BatchEvents is how many records a batch may have: more than usual, because batches are that far apart.
 	BatchEvents = 50_000
 )
