@@ -63,7 +63,7 @@ const (
 	// processor to write and to merge, and what is asked of ClickHouse can be a second old.
 	BusyInterval = 600 * time.Millisecond
 	// BatchEvents is how many records a batch may have: more than usual, because batches are that far apart.
-	BatchEvents = 50_000
+	BatchEvents = 40_000
 )
 
 // NewStore makes the store of a projection. All stores of one projection must speak to the same ClickHouse server.
