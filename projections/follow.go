@@ -16,12 +16,7 @@ import (
 //	watch ────── another generation is live ──────────────┴─▶ moved ──▶ poller: take over, go to its offsets, read on
 
 // wake has the poller follow to the generation that is live.
-func (s *session) wake() {
-	select {
-	case s.moved <- struct{}{}:
-	default: // It is awake.
-	}
-}
+func (s *session) wake() { signal(s.moved) }
 
 // ended is called when a commit has ended. That of an owner of before a swap is refused; then its events are read again.
 func (s *session) ended(ctx context.Context, batch Batch, err error) error {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
 // The parts of a run whose use of processors is told apart.
@@ -34,8 +35,8 @@ func ProcessorsUsed() (map[string]float64, error) {
 	all := make(map[int]process, len(files))
 	for _, file := range files {
 		p, err := processOf(file)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, errGone) {
-			continue
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+			continue // It has ended.
 		}
 		if err != nil {
 			return nil, err
@@ -58,8 +59,6 @@ type process struct {
 	seconds     float64
 }
 
-var errGone = errors.New("the process has ended")
-
 // processOf reads /proc/PID/stat: "pid (name) state parent …", the times from the 14th field on.
 func processOf(file string) (process, error) {
 	const (
@@ -68,9 +67,6 @@ func processOf(file string) (process, error) {
 	)
 	text, err := os.ReadFile(file)
 	if err != nil {
-		if strings.Contains(err.Error(), "no such process") {
-			return process{}, errGone
-		}
 		return process{}, fmt.Errorf("read what a process has used: %w", err)
 	}
 	open, closing := bytes.IndexByte(text, '('), bytes.LastIndexByte(text, ')')
